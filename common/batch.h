@@ -1,0 +1,41 @@
+/*
+ * batch.h - samples to and from the columns of a Batch message.
+ *
+ * The one place that knows the columns.  The agent builds with batch_builder;
+ * everyone else walks with batch_cursor after batch_check() said 0.
+ */
+#pragma once
+
+#include "common/linkwatch.pb-c.h"
+#include "common/model.h"
+
+struct batch_builder;
+
+struct batch_builder *batch_builder_new(void);
+void batch_builder_free(struct batch_builder *);
+/* Copies the sample in.  -ENOSPC: the batch is full (it stays below FRAME_MAX): finish it first. */
+int batch_builder_add(struct batch_builder *, const struct sample *);
+void batch_builder_health(struct batch_builder *, const Linkwatch__Pb__Health *);	/* copies */
+void batch_builder_gap(struct batch_builder *, const Linkwatch__Pb__Gap *);	/* copies */
+size_t batch_builder_samples(const struct batch_builder *);
+bool batch_builder_is_empty(const struct batch_builder *);
+/* Packs with boot id and seq into malloc'd *out (owned by the caller) and empties the builder. */
+int batch_builder_finish(struct batch_builder *, const uint8_t boot_id[BOOT_ID_LEN],
+    uint64_t seq, uint8_t **out, size_t *len);
+
+/*
+ * Is the shape sound: columns agree, indexes in range, ids valid, rtt_count <= sent <= SAMPLE_RTT_MAX,
+ * step 100 ms..1 h, known flags, causes and roles, finite values.  Says nothing of ownership or time
+ * (collector/admit.c does).  Returns 0 or an enum refusal; why gets a line.
+ */
+int batch_check(const Linkwatch__Pb__Batch *, char *why, size_t n);
+
+struct batch_cursor {
+	const Linkwatch__Pb__Batch *b;
+	size_t i, rtt, cause, value;
+	int64_t at_ns;
+};
+
+void batch_cursor_init(struct batch_cursor *, const Linkwatch__Pb__Batch *checked);
+/* true: *s is the next sample; pointers are into the batch. */
+bool batch_cursor_next(struct batch_cursor *, struct sample *s);

@@ -1,0 +1,30 @@
+/*
+ * links.h - links.yaml: vendors, agents, links and chains (pure but for the file read).
+ *
+ * The collector reads it and turns it into a Plan; linkctl checks it.
+ *
+ *   vendors:  [{id, code, code_en, name, name_en}]
+ *   agents:   [{id, vendor, zone, name, name_en}]
+ *   chains:   [{id, name, name_en}]
+ *   links:    [{id, agent, probe, target, port, step, count, timeout, size, family, class, name, name_en,
+ *               short, short_en, chain, segment, source, credential, interface, host, oids, down_after,
+ *               limits: {loss, rtt}}]
+ * Checked across: unique ids (a link's id within its agent), every reference, keys that the probe kind needs or
+ * does not know, timeout within step.
+ */
+#pragma once
+
+#include "common/conf.h"
+#include "common/linkwatch.pb-c.h"
+
+/*
+ * 0 and a whole Plan (owned by the caller, links_free), revision set; or
+ * -EINVAL with lines in errs.
+ */
+int links_load(const char *path, Linkwatch__Pb__Plan **out, struct conf_errors *errs);
+int links_parse(const char *text, size_t len, const char *name, Linkwatch__Pb__Plan **out,
+    struct conf_errors *errs);
+void links_free(Linkwatch__Pb__Plan *);
+/* The part of agent: its links without what is none of its business; NULL if it has no entry. */
+Linkwatch__Pb__Plan *links_for_agent(const Linkwatch__Pb__Plan *, const char *agent);
+extern const struct conf_schema links_schema;

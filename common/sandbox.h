@@ -1,0 +1,13 @@
+/*
+ * sandbox.h - giving up power for good.
+ */
+#pragma once
+
+/*
+ * Drops to user (NULL or "": stays the same uid), all supplementary groups,
+ * every capability except those in keep (NULL-terminated list of CAP_ numbers
+ * ended by -1; NULL: none) and sets no_new_privs.  0 or -errno; why gets a line.
+ */
+int sandbox_drop(const char *user, const int *keep, char *why, unsigned n);
+/* No core dumps with secrets, files 0077, SIGPIPE ignored, stdio on valid fds. */
+void sandbox_early(void);
