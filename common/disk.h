@@ -15,7 +15,10 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-enum disk_flag { DISK_READ = 1, DISK_WRITE = 2, DISK_CREATE = 4, DISK_EXCL = 8 };
+enum disk_flag {
+	DISK_READ = 1, DISK_WRITE = 2, DISK_CREATE = 4, DISK_EXCL = 8,
+	DISK_LOCK = 16,		/* locks the file until it is closed; -EBUSY: another holds it */
+};
 
 struct disk_file { const struct disk_file_ops *ops; };
 struct disk { const struct disk_ops *ops; };

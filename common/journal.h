@@ -58,7 +58,7 @@ int journal_open(struct journal **out, struct disk *disk,
     const struct journal_opts *opts, struct journal_recovery *rec);
 void journal_close(struct journal *);		/* does not sync; NULL is allowed */
 
-/* Buffers one record; *seq gets its number.  -EMSGSIZE, -EIO, -ENOSPC. */
+/* Buffers one record; *seq gets its number.  -EMSGSIZE, -EIO, -ENOSPC, -ENOBUFS (64 MiB wait: sync). */
 int journal_append(struct journal *, uint16_t type, struct wall t,
     const void *data, size_t len, uint64_t *seq);
 /* Writes, fdatasyncs and publishes all that was appended. */
@@ -79,6 +79,8 @@ int journal_reader_open(struct journal_reader **out, struct disk *disk, uint64_t
  * (r->seq is the first that stands; the reader has moved there: call again).  -EBADMSG: damage.
  */
 int journal_reader_next(struct journal_reader *, struct journal_record *r);
+/* The first number that is not published yet; a from_seq beyond it waits. */
+uint64_t journal_reader_limit(struct journal_reader *);
 const char *journal_reader_detail(const struct journal_reader *);	/* of the last error */
 void journal_reader_close(struct journal_reader *);
 
