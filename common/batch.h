@@ -9,14 +9,27 @@
 #include "common/linkwatch.pb-c.h"
 #include "common/model.h"
 
+/*
+ * A packed batch is at most this long: wrapped as a StoredBatch in a
+ * FeedRecord it still fits a frame.  A receiver refuses a longer one.
+ */
+#define BATCH_PACKED_MAX (248 * 1024)
+#define BATCH_GAPS_MAX 64
+#define BATCH_TEXT_MAX 200		/* bytes of a reason or a version in a batch */
+
 struct batch_builder;
 
 struct batch_builder *batch_builder_new(void);
 void batch_builder_free(struct batch_builder *);
-/* Copies the sample in.  -ENOSPC: the batch is full (it stays below FRAME_MAX): finish it first. */
+/*
+ * Copies the sample in; an RTT below 100 ns counts as 100 ns.  -ENOSPC: the
+ * batch is full (it stays below BATCH_PACKED_MAX): finish it first.  -EINVAL:
+ * batch_check() would refuse it.
+ */
 int batch_builder_add(struct batch_builder *, const struct sample *);
 void batch_builder_health(struct batch_builder *, const Linkwatch__Pb__Health *);	/* copies */
-void batch_builder_gap(struct batch_builder *, const Linkwatch__Pb__Gap *);	/* copies */
+/* Copies.  -ENOSPC: BATCH_GAPS_MAX stand already, or the batch is full. */
+int batch_builder_gap(struct batch_builder *, const Linkwatch__Pb__Gap *);
 size_t batch_builder_samples(const struct batch_builder *);
 bool batch_builder_is_empty(const struct batch_builder *);
 /* Packs with boot id and seq into malloc'd *out (owned by the caller) and empties the builder. */
