@@ -1,0 +1,67 @@
+/*
+ * graph.h - what to draw, as arguments of rrd_graph_v (pure).
+ *
+ * A request is made of checked ids, numbers and enums only; names that people
+ * gave reach the arguments through graph_escape() alone.  graph_pool.c hands
+ * the arguments to a worker process (graph_worker.h), because librrd's drawing
+ * is neither safe in threads nor certain to return.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/linkwatch.pb-c.h"
+
+enum graph_kind {
+	GRAPH_RTT = 0,			/* smoke: median by loss, bands */
+	GRAPH_LOSS, GRAPH_PDV,
+	GRAPH_TRAFFIC, GRAPH_ERRORS, GRAPH_HOST, GRAPH_OID, GRAPH_STATUS,
+	GRAPH_KINDS
+};
+
+enum graph_lang { GRAPH_ZH = 0, GRAPH_EN = 1 };
+enum graph_theme { GRAPH_LIGHT = 0, GRAPH_DARK = 1 };
+
+#define GRAPH_ARGS_MAX 160
+#define GRAPH_BANDS_MAX 16
+#define GRAPH_SPAN_MIN 60			/* s */
+#define GRAPH_SPAN_MAX (INT64_C(5) * 366 * 86400)
+#define GRAPH_WIDTH_MAX 2400			/* pixels of the whole image */
+#define GRAPH_HEIGHT_MAX 1200
+
+/* A stretch of time to shade: an incident on this link. */
+struct graph_band { int64_t from, to; };	/* s since 1970 */
+
+struct graph_request {
+	enum graph_kind kind;
+	enum graph_lang lang;
+	enum graph_theme theme;
+	const char *rrd;		/* path of the file, made from checked ids */
+	int64_t from, to;		/* s since 1970; to may lie in the future */
+	int64_t now;
+	uint32_t width, height;		/* of the canvas without axes */
+	uint32_t step_s;		/* of the link, at least 1 */
+	uint32_t roles;			/* snmp: bit 1 << value_role for each DS in the file */
+	double scale;			/* device pixels for one of CSS: 1 to 3 */
+	size_t bands;
+	struct graph_band band[GRAPH_BANDS_MAX];
+};
+
+/* Arguments for rrd_graph_v; argv[0..argc-1] are malloc'd, ended by NULL. */
+struct graph_args { int argc; char *argv[GRAPH_ARGS_MAX + 1]; };
+
+/* -EINVAL: a number out of range, from not before to, or a kind that this series does not have. */
+int graph_build(const struct graph_request *, struct graph_args *out);
+void graph_args_free(struct graph_args *);
+
+/* The key word of a kind ("rtt", "traffic") and back; -1: none. */
+const char *graph_kind_name(enum graph_kind);
+int graph_kind_parse(const char *s);
+/* The kinds that a link of this probe and these roles has, as bits 1 << kind. */
+uint32_t graph_kinds_of(uint32_t probe, uint32_t roles);
+
+/* s with what rrd_graph gives a meaning to (colon, backslash, percent, control) made harmless;
+ * at most n - 1 bytes, cut at a character.  Returns out. */
+char *graph_escape(char *out, size_t n, const char *s);
