@@ -64,7 +64,7 @@ struct event {
 		const Linkwatch__Pb__CollectorEvent *collector;
 		bool feed_up;
 		const struct command *command;
-		struct { uint64_t message; bool delivered; const char *detail; } delivery;
+		struct { uint64_t message; bool delivered; const char *detail; const char *key; } delivery;
 		struct { const char *name; bool up; const char *detail; } channel;
 	};
 };
@@ -122,6 +122,7 @@ struct dec_message {
 	const char *channel;		/* of alertd.yaml: "sms", "mail", "trap" */
 	const char *fallback;		/* next channel or NULL */
 	const char *address;		/* number or mail address; "" for traps */
+	const char *fallback_address;	/* of the recipient on the fallback channel; NULL: none */
 	const char *lang;		/* "zh" "en" */
 	const char *subject;		/* mail */
 	const char *body;

@@ -1,0 +1,114 @@
+/*
+ * alertd_conf.h - alertd.yaml: where the feed comes from, where state lies,
+ * who may act, and the ways to tell people.
+ *
+ *   collector: {address: 127.0.0.1:7466, id: main}
+ *   tls: {ca: pki/ca.pem, cert: pki/alertd.pem, key: pki/alertd.key, crl: pki/crl.pem}
+ *   state: /var/lib/linkwatch/alertd          # database, SNMP engine
+ *   policy: policy.yaml
+ *   user: linkwatch                           # after start as root
+ *   log: notice                               # error warning notice info debug
+ *   stale-after: 10m                          # older samples are recorded, not announced as new
+ *   control:
+ *     socket: /run/linkwatch/alertd.sock
+ *     group: linkwatch                        # may connect (mode 0660)
+ *     users: [{login: zhang, name: zhang, role: operator}]
+ *     proxies: [linkwatch-web]                # logins that may speak for others
+ *   outbox: {...}                             # tries and times, struct outbox_limits
+ *   channels:
+ *     - {name: sms, kind: file, directory: run/outbox, form: sms}
+ *     - {name: sms2, kind: kannel, url: "http://127.0.0.1:13013/cgi-bin/sendsms", user: alertd, password-file: sms.secret}
+ *     - {name: gw, kind: http, url: "...{phone}...", method: POST, headers: [...], body: "...{text}...", success: '"code":0'}
+ *     - {name: mail, kind: smtp, url: "smtp://mail.example:587", user: u, password-file: f, from: noc@example, ca: ca.pem}
+ *     - {name: trap, kind: trap, managers: [{address: 127.0.0.1:162, version: 3-inform, ...}]}
+ *
+ * Paths are relative to the file.  A channel's keys are checked against its
+ * kind: a key that the kind does not know is an error.
+ */
+#pragma once
+
+#include "common/conf.h"
+
+enum user_role { USER_NONE = 0, USER_VIEWER = 1, USER_OPERATOR = 2, USER_ADMIN = 3 };
+
+enum channel_kind {
+	CHANNEL_FILE = 1, CHANNEL_KANNEL = 2, CHANNEL_HTTP = 3, CHANNEL_SMTP = 4,
+	CHANNEL_TRAP = 5,
+};
+
+enum channel_form { FORM_SMS = 1, FORM_MAIL = 2 };
+
+enum trap_version { TRAP_V2C = 1, TRAP_V3_INFORM = 2, TRAP_V3_TRAP = 3 };
+
+struct trap_manager {
+	struct conf_where where;
+	char *address;			/* "192.0.2.1:162" */
+	int version;			/* enum trap_version */
+	char *community_file;		/* v2c */
+	char *user;			/* v3 */
+	char *auth_file, *priv_file;	/* v3: SHA-256 and AES pass phrases */
+};
+
+struct channel_conf {
+	struct conf_where where;
+	char *name;
+	int kind;			/* enum channel_kind */
+	int form;			/* file: enum channel_form */
+	char *directory;		/* file */
+	char *url;			/* kannel, http, smtp */
+	char *user, *password_file;	/* kannel, http, smtp */
+	char *from;			/* kannel: sender's number; smtp: sender's address */
+	char *from_name;		/* smtp */
+	char *ca;			/* PEM to check the gateway against; NULL: the system's */
+	char *dlr_url;			/* kannel */
+	char *method;			/* http: GET or POST */
+	struct conf_list headers;	/* http: char * "Name: value" */
+	char *body;			/* http */
+	char *success;			/* http: regular expression that the answer must match */
+	int64_t units;			/* UTF-16 units that fit one message; 0: no limit */
+	int64_t parallel;		/* messages under way at a time */
+	int64_t timeout_ns;		/* for one attempt */
+	bool plain;			/* smtp: no TLS, loopback only */
+	struct conf_list managers;	/* trap: struct trap_manager */
+};
+
+struct control_user {
+	struct conf_where where;
+	char *login;			/* name or number of the uid */
+	char *name;			/* as it stands in the log of incidents */
+	int role;			/* enum user_role */
+};
+
+/* Times of the outbox; outbox.h says what they mean. */
+struct outbox_conf {
+	int64_t retry_first_ns, retry_max_ns;
+	int64_t tries_before_fallback;
+	int64_t dead_after_ns;
+	int64_t give_up_ns;
+};
+
+struct alertd_conf {
+	char *collector_address, *collector_id;
+	char *tls_ca, *tls_cert, *tls_key, *tls_crl;
+	char *state, *policy, *user;
+	int log_level;
+	int64_t stale_after_ns;
+	char *socket, *group;
+	struct conf_list users;		/* struct control_user */
+	struct conf_list proxies;	/* char *: logins */
+	struct outbox_conf outbox;
+	struct conf_list channels;	/* struct channel_conf */
+};
+
+extern const struct conf_schema alertd_conf_schema;
+
+/* Reads and checks, also across keys.  0, or -EINVAL with lines in errs (warnings may come with 0). */
+int alertd_conf_load(const char *path, struct alertd_conf *out, struct conf_errors *errs);
+void alertd_conf_free(struct alertd_conf *);
+
+const char *channel_kind_name(enum channel_kind kind);		/* "kannel" */
+const char *user_role_name(enum user_role role);		/* "operator" */
+/* The role of that name, or USER_NONE. */
+enum user_role user_role_parse(const char *name);
+/* The channel of that name, or NULL. */
+const struct channel_conf *alertd_conf_channel(const struct alertd_conf *, const char *name);
