@@ -1,0 +1,82 @@
+/*
+ * session.h - the peers of a collector, without sockets or threads.
+ *
+ * A hub is the core of ingest: all sessions, the journal, the table of numbers
+ * (admit.h), the plan.  It is driven from outside: conn.h callbacks, hub_tick()
+ * and hub_commit(); it touches the world only through conn, clock, disk and
+ * journal, so tests/sim runs it unchanged.
+ *
+ * A session (role agent):
+ *   HELLO -> WELCOME (acked_seq: highest durable batch of that boot id) -> PLAN,
+ *   unless HELLO names the revision that the agent should have -> BATCH ... / ACK ...
+ *   CLOCK_PING -> CLOCK_PONG, PLAN_RESULT, any time after HELLO.
+ *   - ACK is cumulative and follows the fdatasync.  A batch refused for good
+ *     (REFUSAL with drop) uses up its number: the REFUSAL comes before the ACK
+ *     that covers it.
+ *   - REFUSAL with seq 0 speaks of the session, which then ends.
+ *   - More than `window` batches without ACK end the session (REFUSE_RATE).
+ *   - PAUSE: the journal cannot take more (full disk): keep what you have.
+ *     RESUME follows; batches sent before PAUSE was seen are not lost by it.
+ *   - A second session of the same agent ends the first (REFUSE_REPLACED).
+ *   - Numbers: see admit.h.
+ * A session (role alertd): HELLO -> WELCOME -> FEED_START -> FEED_RECORD ... / FEED_ACK ..., RELOAD (feed.h).
+ * Who may send what and when is the table in session.c.
+ */
+#pragma once
+
+#include "collector/admit.h"
+#include "common/clock.h"
+#include "common/conn.h"
+#include "common/disk.h"
+#include "common/journal.h"
+
+struct hub;
+
+struct hub_opts {
+	const struct clock *clock;	/* borrowed */
+	struct disk *disk;		/* borrowed: the directory of the journal */
+	struct admit_limits admit;
+	uint64_t segment_bytes;		/* journal_opts */
+	uint32_t window;		/* batches in flight; 0: 256 */
+	uint32_t version_min, version_max;	/* 0: what this build speaks */
+	int64_t hello_ns;		/* HELLO must come within; 0: 10 s */
+	/* RELOAD came from alertd: read links.yaml, call hub_plan(). 0 and *revision, or -errno and errors
+	 * (malloc'd lines, freed by the hub). NULL: refused. */
+	int (*reload)(void *arg, uint64_t *revision, char **errors);
+	void *arg;
+};
+
+struct hub_stat {
+	uint64_t sessions, agents, feeds;
+	uint64_t batches, repeats, refused, forked, samples;
+	uint64_t commits, pending;	/* records that wait for hub_commit() */
+	bool stalled;
+};
+
+/*
+ * Opens the journal (recovery included), restores the table of numbers from its
+ * checkpoint and the records behind it, appends CollectorEvent "start".
+ * 0 or -errno with a line in why.
+ */
+int hub_open(struct hub **out, const struct hub_opts *, char *why, size_t n);
+/* Ends every session, without callbacks. stop: appends "stop", commits, writes the checkpoint. */
+void hub_close(struct hub *, bool stop);
+
+/* The callbacks for tls_listen() or a simulated net; arg is the hub. */
+const struct conn_handler *hub_handler(void);
+
+/* The whole plan that holds from now on (copied). Journals it if it changed and tells the agents. */
+int hub_plan(struct hub *, const Linkwatch__Pb__Plan *);
+/* Is there anything that waits for hub_commit()? */
+bool hub_is_dirty(const struct hub *);
+/*
+ * Makes everything durable, then acknowledges and wakes the feeds. 0; -ENOSPC (or another error
+ * that may pass): stalled, nothing is lost, call again; -EIO: the journal is poisoned: close and reopen.
+ */
+int hub_commit(struct hub *);
+/* Once a second: deadlines, rate limits, "alive", counts of refusals, checkpoint, feeds. */
+void hub_tick(struct hub *);
+/* Deletes what retention no longer keeps: see journal_purge_point(); readers hold back at most hold_bytes more. */
+int hub_retain(struct hub *, uint64_t max_bytes, int64_t max_age_ns, uint64_t hold_bytes);
+void hub_stat(const struct hub *, struct hub_stat *);
+struct journal *hub_journal(struct hub *);
