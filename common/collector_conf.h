@@ -6,13 +6,11 @@
  *   journal/         the journal, cursors, the table of numbers seen
  *   rrd/AGENT/LINK.rrd
  *   store.sock       "flush AGENT/LINK\n" -> "ok\n" (store.h)
- *   web/             the page's own (sessions, cache)
  */
 #pragma once
 
 #include "common/conf.h"
 
-enum web_role { WEB_VIEWER = 1, WEB_OPERATOR = 2, WEB_ADMIN = 3 };
 enum web_language { WEB_ZH = 0, WEB_EN = 1 };
 
 struct collector_listen_conf {
@@ -41,25 +39,19 @@ struct collector_store_conf {
 	int64_t detail_a_ns, detail_b_ns, detail_c_ns;	/* every step is kept so long, by class */
 };
 
-struct collector_user {			/* one that may log in to the page */
-	char *name;
-	char *password;			/* file with the scrypt hash, see web_login.h */
-	int role;			/* enum web_role */
-	struct conf_where where;
-};
-
 struct collector_web_conf {
 	bool enabled;
 	char *address;
-	int64_t port;			/* HTTPS */
+	int64_t port;			/* HTTPS; 0: the kernel chooses */
 	char *cert, *key;
-	struct conf_list users;		/* struct collector_user */
-	char *alertd_socket;		/* alertd's control socket */
+	char *users;			/* file of collector/web_users.h */
+	char *control;			/* alertd's control socket; NULL: none */
 	int language;			/* enum web_language: before the browser says otherwise */
-	int64_t graph_workers;
-	int64_t max_conns;
-	int64_t max_streams;		/* server-sent event readers */
-	int64_t idle_ns;		/* a log-in ends after so long without a request */
+	int64_t graph_workers;		/* warm drawing processes */
+	int64_t connections;		/* cap */
+	int64_t streams;		/* readers of server-sent events, cap */
+	int64_t session_idle_ns;	/* a log-in ends after so long without a request */
+	int64_t session_max_ns;		/* and after so long in any case */
 };
 
 struct collector_conf {
