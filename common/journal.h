@@ -16,7 +16,9 @@
  *    valid ones behind it is -EBADMSG and names file and offset.
  *  - A failed sync poisons the writer: every later append says -EIO until the
  *    journal is opened again (what the kernel did with the pages is unknown).
- *    -ENOSPC from append or sync leaves the file as it was before.
+ *    -ENOSPC from append or sync leaves the file as it was before.  What was
+ *    written but not acknowledged may stand after the journal is opened again:
+ *    who drops repeats looks at the records, not at what it was told.
  */
 #pragma once
 
@@ -33,7 +35,7 @@ struct journal;
 struct journal_reader;
 
 struct journal_opts {
-	uint64_t segment_bytes;		/* a new file beyond this; 0: 16 MiB */
+	uint64_t segment_bytes;		/* a new file at the first sync beyond this; 0: 16 MiB */
 };
 
 struct journal_recovery {		/* what opening found */
@@ -58,10 +60,16 @@ int journal_open(struct journal **out, struct disk *disk,
     const struct journal_opts *opts, struct journal_recovery *rec);
 void journal_close(struct journal *);		/* does not sync; NULL is allowed */
 
-/* Buffers one record; *seq gets its number.  -EMSGSIZE, -EIO, -ENOSPC, -ENOBUFS (64 MiB wait: sync). */
+/*
+ * Buffers one record; *seq (may be NULL) gets its number.  -EMSGSIZE, -EIO; nothing changed and may
+ * be tried again: -ENOSPC, -EMFILE, -ENFILE, -ENOBUFS (64 MiB wait: sync).
+ */
 int journal_append(struct journal *, uint16_t type, struct wall t,
     const void *data, size_t len, uint64_t *seq);
-/* Writes, fdatasyncs and publishes all that was appended. */
+/*
+ * Writes, fdatasyncs and publishes all that was appended.  -ENOSPC: it is still buffered; sync
+ * again or roll back.  -EIO: poisoned.
+ */
 int journal_sync(struct journal *);
 /* Forgets what was appended and not yet synced; returns the number of records forgotten. */
 uint64_t journal_rollback(struct journal *);
