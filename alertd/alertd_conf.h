@@ -2,25 +2,29 @@
  * alertd_conf.h - alertd.yaml: where the feed comes from, where state lies,
  * who may act, and the ways to tell people.
  *
- *   collector: {address: 127.0.0.1:7466, id: main}
+ *   collector: {address: "127.0.0.1:7466", id: main}
  *   tls: {ca: pki/ca.pem, cert: pki/alertd.pem, key: pki/alertd.key, crl: pki/crl.pem}
- *   state: /var/lib/linkwatch/alertd          # database, SNMP engine
+ *   state_dir: /var/lib/linkwatch-alertd      # database, SNMP engine
  *   policy: policy.yaml
  *   user: linkwatch                           # after start as root
- *   log: notice                               # error warning notice info debug
- *   stale-after: 10m                          # older samples are recorded, not announced as new
+ *   log_level: notice                         # error warning notice info debug
+ *   stale_after: 10m                          # older samples are recorded, not announced as new
  *   control:
  *     socket: /run/linkwatch/alertd.sock
  *     group: linkwatch                        # may connect (mode 0660)
  *     users: [{login: zhang, name: zhang, role: operator}]
  *     proxies: [linkwatch-web]                # logins that may speak for others
- *   outbox: {...}                             # tries and times, struct outbox_limits
+ *   outbox: {retry_first: 5s, retry_max: 5m, tries_before_fallback: 3, dead_after: 60s, give_up: 24h}
  *   channels:
  *     - {name: sms, kind: file, directory: run/outbox, form: sms}
- *     - {name: sms2, kind: kannel, url: "http://127.0.0.1:13013/cgi-bin/sendsms", user: alertd, password-file: sms.secret}
- *     - {name: gw, kind: http, url: "...{phone}...", method: POST, headers: [...], body: "...{text}...", success: '"code":0'}
- *     - {name: mail, kind: smtp, url: "smtp://mail.example:587", user: u, password-file: f, from: noc@example, ca: ca.pem}
- *     - {name: trap, kind: trap, managers: [{address: 127.0.0.1:162, version: 3-inform, ...}]}
+ *     - {name: sms2, kind: kannel, url: "http://127.0.0.1:13013/cgi-bin/sendsms", user: alertd,
+ *        password_file: sms.secret, from: "10690001"}
+ *     - {name: gw, kind: http, url: "https://gw.example/send?to={phone}", method: POST,
+ *        headers: ["Content-Type: application/json"], body: '{"text":"{text}"}', success: '"code":0'}
+ *     - {name: mail, kind: smtp, url: "smtp://mail.example:587", user: noc, password_file: mail.secret,
+ *        from: noc@example.com, ca: ca.pem}
+ *     - {name: trap, kind: trap, managers: [{address: "127.0.0.1:162", version: v3-inform,
+ *        user: lw, auth_file: a.key, priv_file: p.key}]}
  *
  * Paths are relative to the file.  A channel's keys are checked against its
  * kind: a key that the kind does not know is an error.
@@ -37,6 +41,8 @@ enum channel_kind {
 };
 
 enum channel_form { FORM_SMS = 1, FORM_MAIL = 2 };
+
+enum http_method { HTTP_GET = 1, HTTP_POST = 2 };
 
 enum trap_version { TRAP_V2C = 1, TRAP_V3_INFORM = 2, TRAP_V3_TRAP = 3 };
 
@@ -61,14 +67,14 @@ struct channel_conf {
 	char *from_name;		/* smtp */
 	char *ca;			/* PEM to check the gateway against; NULL: the system's */
 	char *dlr_url;			/* kannel */
-	char *method;			/* http: GET or POST */
+	int method;			/* http: enum http_method */
 	struct conf_list headers;	/* http: char * "Name: value" */
 	char *body;			/* http */
 	char *success;			/* http: regular expression that the answer must match */
-	int64_t units;			/* UTF-16 units that fit one message; 0: no limit */
+	int64_t units;			/* UTF-16 units that fit one message; 0: no limit (SMS: 70) */
 	int64_t parallel;		/* messages under way at a time */
 	int64_t timeout_ns;		/* for one attempt */
-	bool plain;			/* smtp: no TLS, loopback only */
+	bool plain;			/* smtp: no TLS; only to a loopback address */
 	struct conf_list managers;	/* trap: struct trap_manager */
 };
 
@@ -88,14 +94,17 @@ struct outbox_conf {
 };
 
 struct alertd_conf {
-	char *collector_address, *collector_id;
-	char *tls_ca, *tls_cert, *tls_key, *tls_crl;
-	char *state, *policy, *user;
-	int log_level;
+	struct { struct conf_where where; char *address, *id; } collector;
+	struct { struct conf_where where; char *ca, *cert, *key, *crl; } tls;
+	char *state_dir, *policy, *user;
+	int log_level;			/* enum log_level */
 	int64_t stale_after_ns;
-	char *socket, *group;
-	struct conf_list users;		/* struct control_user */
-	struct conf_list proxies;	/* char *: logins */
+	struct {
+		struct conf_where where;
+		char *socket, *group;
+		struct conf_list users;		/* struct control_user */
+		struct conf_list proxies;	/* char *: logins */
+	} control;
 	struct outbox_conf outbox;
 	struct conf_list channels;	/* struct channel_conf */
 };
@@ -104,6 +113,10 @@ extern const struct conf_schema alertd_conf_schema;
 
 /* Reads and checks, also across keys.  0, or -EINVAL with lines in errs (warnings may come with 0). */
 int alertd_conf_load(const char *path, struct alertd_conf *out, struct conf_errors *errs);
+/* The same from memory; dir is the base of relative paths. */
+int alertd_conf_parse(const char *text, size_t len, const char *name, const char *dir,
+    struct alertd_conf *out, struct conf_errors *errs);
+/* After success only. */
 void alertd_conf_free(struct alertd_conf *);
 
 const char *channel_kind_name(enum channel_kind kind);		/* "kannel" */
