@@ -84,6 +84,11 @@ enum decision_type {
 	DEC_LOCAL,			/* one line for the log: nobody to tell otherwise */
 };
 
+/*
+ * Within one call: incidents first, then anomalies, links, logs, messages to
+ * be stopped, messages, lines for the log, the reply, blobs.
+ */
+
 struct dec_link {
 	const char *agent, *link;
 	enum link_state from, to;
@@ -91,6 +96,12 @@ struct dec_link {
 	struct wall since;		/* by the sample's time */
 };
 
+/*
+ * Of one link, or (link "") of one agent.  Names that begin with '@' are the
+ * core's own and no agent's: "@core", "@contact/ID", "@vendor/ID"; they are
+ * saved and restored as agents' blobs.  Of several saves of the same name in
+ * one transaction only the last counts.
+ */
 struct dec_blob { const char *agent, *link; const void *data; size_t len; };
 
 struct anomaly {
@@ -166,8 +177,9 @@ const struct decisions *core_event(struct core *, const struct event *);
 
 /*
  * Restores what the decisions of an earlier life wrote, before the first
- * event: plan first, then incidents, anomalies, blobs.  -EINVAL: a blob of
- * another version (that link starts afresh).
+ * event: plan first, then every incident that is not archived, lasting
+ * anomalies, blobs.  -EINVAL: a blob of another version (that link starts
+ * afresh), or a record that makes no sense.
  */
 int core_restore_plan(struct core *, const Linkwatch__Pb__Plan *);
 int core_restore_incident(struct core *, const struct incident *);

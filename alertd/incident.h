@@ -65,9 +65,24 @@ struct incident {
 	uint64_t evidence;		/* journal number of the first sample that proves it */
 	char title_zh[96], title_en[96];
 	bool guarded, flapping;
+
+	/* What restoring needs: the timers and counters of its life. */
+	struct wall announce_at;	/* told when this has come; 0: told, or never to be */
+	struct wall next_escalation;	/* earliest next step; 0: none left */
+	struct wall raise_base;		/* recover_due counts from here */
+	struct wall flap_mute;		/* no messages about changes before this */
+	uint32_t messages;		/* numbered in the keys of messages */
+	uint32_t escalated;		/* bit of each escalation step taken */
+	bool stale;			/* opened from a replayed backlog, not announced yet */
+	bool stormy;			/* told in a storm's summary only */
+	bool digest;			/* waits for the daily digest */
+	bool overdue;			/* the recovery limit has expired */
+	bool lapsed;			/* was acknowledged, and forgotten */
+	struct wall storm_since;	/* 0: not in a storm */
 };
 
 const char *incident_state_name(enum incident_state);		/* "handling" */
+int incident_state_parse(const char *s);			/* -1: none */
 const char *incident_state_zh(enum incident_state);		/* "处理中" */
 const char *incident_field_name(enum incident_field);		/* "root-cause" */
 bool incident_is_open(const struct incident *);	/* not closed, archived, cancelled, merged */
