@@ -5,7 +5,7 @@
  * with one end of a socket pair as their standard input.  One request is under
  * way in each; a worker that has not answered within GRAPH_DEADLINE_MS is
  * killed and replaced, and that request fails with -ETIME.  Beyond
- * GRAPH_QUEUE_MAX waiting requests new ones are refused (-EBUSY).
+ * GRAPH_QUEUE_MAX waiting requests new ones are refused.
  *
  * On the socket, both ways: u32 length of what follows (native order), then
  *   request   u32 argc, then argc strings each with its NUL
@@ -27,7 +27,7 @@
 int graph_worker_main(void);
 
 struct graph_image {
-	int error;			/* 0 or -ETIME, -EBUSY, -EIO (the worker died), -ENODATA (librrd said no) */
+	int error;			/* 0 or -ETIME, -EBUSY (waited in vain), -EIO (the worker died), -ENODATA (librrd said no) */
 	const char *why;		/* one line; NULL when good */
 	const uint8_t *png;		/* borrowed during the callback */
 	size_t len;
@@ -44,7 +44,8 @@ struct graph_pool *graph_pool_new(struct event_base *, const char *program, unsi
 void graph_pool_free(struct graph_pool *);
 /*
  * Draws; done() is called once, from the loop.  The arguments are taken over
- * (freed by the pool).  Returns a ticket for graph_pool_cancel(), never 0.
+ * (freed by the pool).  Returns a ticket for graph_pool_cancel(); 0: the
+ * queue is full and done() will not be called.
  */
 uint64_t graph_pool_draw(struct graph_pool *, struct graph_args *args,
     void (*done)(void *arg, const struct graph_image *), void *arg);

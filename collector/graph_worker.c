@@ -1,0 +1,198 @@
+/*
+ * graph_worker.c - the warm process that draws.  The only calls to librrd's drawing.
+ */
+#include <errno.h>
+#include <rrd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "collector/graph_worker.h"
+#include "common/mem.h"
+
+#define REQUEST_MAX (256 * 1024)
+
+struct answer {
+	uint32_t status;
+	int64_t from, to;
+	uint32_t left, top, width, height;
+	const void *body;
+	size_t len;
+};
+
+static int
+read_all(void *buf, size_t n)
+{
+	char *p = buf;
+
+	while (n > 0) {
+		ssize_t r = read(STDIN_FILENO, p, n);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0)
+			return -EPIPE;
+		p += r;
+		n -= (size_t)r;
+	}
+	return 0;
+}
+
+static int
+write_all(const void *buf, size_t n)
+{
+	const char *p = buf;
+
+	while (n > 0) {
+		ssize_t r = write(STDIN_FILENO, p, n);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r <= 0)
+			return -EPIPE;
+		p += r;
+		n -= (size_t)r;
+	}
+	return 0;
+}
+
+static int
+send_answer(const struct answer *a)
+{
+	uint8_t head[40];
+	uint32_t len;
+	size_t n = 0;
+	struct { const void *p; size_t n; } part[] = {
+		{ &len, 4 }, { &a->status, 4 }, { &a->from, 8 }, { &a->to, 8 }, { &a->left, 4 },
+		{ &a->top, 4 }, { &a->width, 4 }, { &a->height, 4 },
+	};
+
+	len = (uint32_t)(sizeof head - 4 + a->len);
+	for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+		memcpy(head + n, part[i].p, part[i].n);
+		n += part[i].n;
+	}
+	if (write_all(head, n) != 0)
+		return -EPIPE;
+	return write_all(a->body, a->len);
+}
+
+/* Takes the image and where the canvas lies in it out of librrd's answer. */
+static void
+collect(const rrd_info_t *info, struct answer *a)
+{
+	for (; info != NULL; info = info->next) {
+		if (strcmp(info->key, "image") == 0 && info->type == RD_I_BLO) {
+			a->body = info->value.u_blo.ptr;
+			a->len = info->value.u_blo.size;
+		} else if (info->type == RD_I_CNT) {
+			unsigned long v = info->value.u_cnt;
+
+			if (strcmp(info->key, "graph_left") == 0)
+				a->left = (uint32_t)v;
+			else if (strcmp(info->key, "graph_top") == 0)
+				a->top = (uint32_t)v;
+			else if (strcmp(info->key, "graph_width") == 0)
+				a->width = (uint32_t)v;
+			else if (strcmp(info->key, "graph_height") == 0)
+				a->height = (uint32_t)v;
+			else if (strcmp(info->key, "graph_start") == 0)
+				a->from = (int64_t)v;
+			else if (strcmp(info->key, "graph_end") == 0)
+				a->to = (int64_t)v;
+		}
+	}
+}
+
+static int
+draw(int argc, char **argv)
+{
+	struct answer a = { .status = 1 };
+	rrd_info_t *info;
+	int rc;
+
+	rrd_clear_error();
+	info = rrd_graph_v(argc, argv);
+	if (info != NULL)
+		collect(info, &a);
+	if (a.body != NULL && a.len > 0 && a.len < GRAPH_ANSWER_MAX - 64) {
+		a.status = 0;
+	} else {
+		a.body = rrd_test_error() ? rrd_get_error() : "no image";
+		a.len = strlen(a.body);
+	}
+	rc = send_answer(&a);
+	if (info != NULL)
+		rrd_info_free(info);
+	return rc;
+}
+
+/* Splits n bytes into argc strings; the vector is owned by the caller.  NULL: not so many, or no end. */
+static char **
+split(char *p, size_t n, uint32_t argc)
+{
+	char **argv;
+	size_t off = 0;
+
+	if (argc == 0 || argc > GRAPH_ARGS_MAX || n == 0 || p[n - 1] != '\0')
+		return NULL;
+	argv = xcalloc(argc + 1, sizeof *argv);
+	for (uint32_t i = 0; i < argc; i++) {
+		if (off >= n) {
+			free(argv);
+			return NULL;
+		}
+		argv[i] = p + off;
+		off += strlen(p + off) + 1;
+	}
+	return argv;
+}
+
+/* One request, 0 or -errno when the worker should end. */
+static int
+serve(void)
+{
+	uint32_t len, argc;
+	char *buf = NULL, **argv = NULL;
+	int rc = -EPROTO;
+
+	if (read_all(&len, sizeof len) != 0)
+		return -EPIPE;
+	if (len < 8 || len > REQUEST_MAX)
+		return -EPROTO;
+	buf = xmalloc(len);
+	rc = read_all(buf, len);
+	if (rc != 0)
+		goto out;
+	memcpy(&argc, buf, sizeof argc);
+	argv = split(buf + 4, len - 4, argc);
+	rc = argv == NULL ? -EPROTO : draw((int)argc, argv);
+out:
+	free(argv);
+	free(buf);
+	return rc;
+}
+
+int
+graph_worker_main(void)
+{
+	const struct rlimit memory = { 1 << 30, 1 << 30 };
+	int rc;
+
+	prctl(PR_SET_PDEATHSIG, 9);
+	close_range(3, ~0u, 0);
+#if !defined(__SANITIZE_ADDRESS__)
+	setrlimit(RLIMIT_AS, &memory);
+#else
+	(void)memory;
+#endif
+	setenv("TZ", "UTC-8", 1);	/* POSIX sign: eight hours east */
+	unsetenv("RRDCACHED_ADDRESS");
+	do
+		rc = serve();
+	while (rc == 0);
+	return rc == -EPIPE ? 0 : 1;
+}
