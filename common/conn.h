@@ -6,7 +6,9 @@
  * libevent and OpenSSL, tests/sim the simulated one.
  *
  * Callbacks come from the loop, never from inside a call on the conn.
- * After closed() the conn is gone; conn_close() gives no closed().
+ * After closed() the conn is gone; conn_close() gives no closed(), and the
+ * conn must not be used after it.  opened() comes once and before any frame();
+ * a connection that was started but never opened gets closed() alone.
  */
 #pragma once
 
@@ -18,7 +20,8 @@
 struct conn { const struct conn_ops *ops; };
 
 struct conn_ops {
-	/* Queues one frame; -EMSGSIZE, -EPIPE (already failing; closed() follows). Copies. */
+	/* Queues one frame; -EMSGSIZE, -ENOTCONN (not opened yet), -EPIPE (failing, or the far
+	 * side is too slow to read: closed() follows). Copies. */
 	int (*send)(struct conn *, uint8_t type, const void *payload, size_t len);
 	size_t (*queued)(const struct conn *);	/* bytes not yet handed to the kernel */
 	void (*pause)(struct conn *, int paused);	/* stop or go on reading */
@@ -32,6 +35,9 @@ struct conn_handler {
 	void (*frame)(void *arg, struct conn *, uint8_t type, const uint8_t *payload, size_t len);
 	/* why: one line for the log, already free of control characters */
 	void (*closed)(void *arg, struct conn *, const char *why);
+	/* May be NULL.  A listener turned a stranger away (certificate, deadline, no TLS): both are
+	 * clean lines; why names the certificate where there was one.  Logged already, within limits. */
+	void (*refused)(void *arg, const char *address, const char *why);
 };
 
 static inline int conn_send(struct conn *c, uint8_t t, const void *p, size_t n) { return c->ops->send(c, t, p, n); }

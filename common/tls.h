@@ -21,7 +21,12 @@ struct tls_files {
 	const char *crl;		/* NULL: none */
 };
 
-/* Owned by the caller (SSL_CTX_free); NULL with a line in err. */
+/*
+ * Owned by the caller (SSL_CTX_free); NULL with a line in err.  Our own
+ * certificate must carry a name of ours and fit the side (clientAuth or
+ * serverAuth); whether it has expired is the far side's to judge.  Sessions
+ * are never resumed: each connection is checked against the CRL of today.
+ */
 struct ssl_ctx_st *tls_context_new(const struct tls_files *, bool server, char *err, size_t n);
 /* notAfter of the context's own certificate, ns since 1970; 0 if unknown. */
 int64_t tls_context_not_after(struct ssl_ctx_st *);
@@ -30,7 +35,7 @@ struct tls_server_opts {
 	const char *address;		/* "0.0.0.0", "::1" */
 	uint16_t port;			/* 0: the kernel chooses */
 	int max_conns;			/* beyond: closed at once */
-	int handshake_ms, idle_ms;	/* deadlines; 0: 10 s, 90 s */
+	int handshake_ms, idle_ms;	/* deadlines; 0: 10 s, 90 s without a byte from the peer */
 	size_t queue_max;		/* bytes queued to a slow reader: closed beyond; 0: 4 MiB */
 };
 
@@ -40,11 +45,14 @@ int tls_listen(struct tls_server **out, struct event_base *, struct ssl_ctx_st *
     char *err, size_t n);
 uint16_t tls_server_port(const struct tls_server *);
 void tls_server_context(struct tls_server *, struct ssl_ctx_st *);	/* for new connections */
-void tls_server_free(struct tls_server *);	/* closes all connections */
+size_t tls_server_conns(const struct tls_server *);	/* open, shaking hands or closing */
+/* Ends all connections at once; each that was opened gets closed().  Not from a callback; NULL is allowed. */
+void tls_server_free(struct tls_server *);
 
 /*
  * Starts to connect; opened() or closed() follows.  expect: the role that the
- * far side must have; expect_id: its id, or NULL for any.
+ * far side must have; expect_id: its id, or NULL for any.  Deadlines and the
+ * bound of the queue are the defaults of tls_server_opts.  0 or -errno.
  */
 int tls_connect(struct conn **out, struct event_base *, struct ssl_ctx_st *,
     const struct sockaddr *, socklen_t, enum role expect, const char *expect_id,
