@@ -20,6 +20,7 @@
  */
 #pragma once
 
+#include "common/batch.h"
 #include "common/clock.h"
 #include "common/frame.h"
 #include "common/journal.h"
@@ -29,7 +30,7 @@
 #define ADMIT_BOOTS 16
 #define ADMIT_HASHES 512
 /* The biggest Batch: FRAME_FEED_RECORD must hold it with its envelope. */
-#define ADMIT_BATCH_MAX (FRAME_MAX - 512)
+#define ADMIT_BATCH_MAX BATCH_PACKED_MAX
 
 struct admit;
 
@@ -49,6 +50,8 @@ struct admit_result {
 	bool drop;			/* this number is used up: append a Refused, then admit_took() */
 	bool end;			/* the session cannot go on */
 	bool forked;			/* same number, other content */
+	uint64_t seq;			/* the batch's number; 0: not known */
+	uint32_t samples;
 	uint64_t missing_first, missing_last;	/* explained numbers that will never come; 0: none */
 	uint64_t hash;
 	char why[192];

@@ -43,13 +43,15 @@ struct hub_opts {
 	/* RELOAD came from alertd: read links.yaml, call hub_plan(). 0 and *revision, or -errno and errors
 	 * (malloc'd lines, freed by the hub). NULL: refused. */
 	int (*reload)(void *arg, uint64_t *revision, char **errors);
+	/* Something waits for hub_commit() now and nothing did before; NULL: the caller looks itself. */
+	void (*dirty)(void *arg);
 	void *arg;
 };
 
 struct hub_stat {
 	uint64_t sessions, agents, feeds;
 	uint64_t batches, repeats, refused, forked, samples;
-	uint64_t commits, pending;	/* records that wait for hub_commit() */
+	uint64_t commits, pending;	/* pending: bytes that wait for hub_commit() */
 	bool stalled;
 };
 
@@ -67,6 +69,8 @@ const struct conn_handler *hub_handler(void);
 
 /* The whole plan that holds from now on (copied). Journals it if it changed and tells the agents. */
 int hub_plan(struct hub *, const Linkwatch__Pb__Plan *);
+/* The plan that holds (borrowed until the next hub_plan()), or NULL. */
+const Linkwatch__Pb__Plan *hub_current_plan(const struct hub *);
 /* Is there anything that waits for hub_commit()? */
 bool hub_is_dirty(const struct hub *);
 /*
