@@ -1,14 +1,13 @@
 /*
- * disk.c - one directory of the real file system behind disk.h.
- *
- * Everything goes by openat() from a descriptor taken once; names are flat,
- * so that nothing of a peer's can climb out of the directory.
+ * disk.c - a directory of the real file system behind the door of disk.h,
+ * and whole small files over any disk.
  */
 #include "common/disk.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,106 +17,122 @@
 
 #include "common/mem.h"
 
-struct real_disk { struct disk disk; int fd; };
 struct real_file { struct disk_file file; int fd; };
+struct real_disk { struct disk disk; int fd; };
+
+static int
+fd_of(const struct disk_file *f)
+{
+	return ((const struct real_file *)f)->fd;
+}
+
+static int
+dir_of(const struct disk *d)
+{
+	return ((const struct real_disk *)d)->fd;
+}
 
 static ssize_t
-file_pread(struct disk_file *f, void *buf, size_t n, int64_t off)
+real_pread(struct disk_file *f, void *buf, size_t n, int64_t off)
 {
-	struct real_file *r = (struct real_file *)f;
-	uint8_t *p = buf;
-	size_t done = 0;
+	size_t got = 0;
 
-	while (done < n) {
-		ssize_t got = pread(r->fd, p + done, n - done, off + (int64_t)done);
+	while (got < n) {
+		ssize_t r = pread(fd_of(f), (char *)buf + got, n - got, off + (int64_t)got);
 
-		if (got < 0 && errno == EINTR)
+		if (r < 0 && errno == EINTR)
 			continue;
-		if (got < 0)
+		if (r < 0)
 			return -errno;
-		if (got == 0)
+		if (r == 0)
 			break;
-		done += (size_t)got;
+		got += (size_t)r;
 	}
-	return (ssize_t)done;
+	return (ssize_t)got;
 }
 
-/* Writes the rest of one vector that a short write began. */
 static int
-write_all(int fd, const uint8_t *p, size_t n, int64_t off)
+write_rest(int fd, const char *p, size_t n, int64_t off)
 {
 	while (n > 0) {
-		ssize_t put = pwrite(fd, p, n, off);
+		ssize_t w = pwrite(fd, p, n, off);
 
-		if (put < 0 && errno == EINTR)
+		if (w < 0 && errno == EINTR)
 			continue;
-		if (put < 0)
+		if (w < 0)
 			return -errno;
-		if (put == 0)
+		if (w == 0)
 			return -EIO;
-		p += put;
-		n -= (size_t)put;
-		off += put;
+		p += w;
+		off += w;
+		n -= (size_t)w;
 	}
 	return 0;
 }
 
 static int
-file_pwritev(struct disk_file *f, const struct iovec *iov, int n, int64_t off)
+real_pwritev(struct disk_file *f, const struct iovec *v, int n, int64_t off)
 {
-	struct real_file *r = (struct real_file *)f;
-	ssize_t put;
+	int fd = fd_of(f);
+
+	while (n > 0) {
+		ssize_t w = pwritev(fd, v, n < IOV_MAX ? n : IOV_MAX, off);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w < 0)
+			return -errno;
+		off += w;
+		for (; n > 0 && (size_t)w >= v->iov_len; v++, n--)
+			w -= (ssize_t)v->iov_len;
+		if (n > 0 && w >= 0) {	/* the rest of one that was cut; none of it if w is 0 */
+			size_t rest = v->iov_len - (size_t)w;
+			int r = write_rest(fd, (const char *)v->iov_base + w, rest, off);
+
+			if (r != 0)
+				return r;
+			off += (int64_t)rest;
+			v++;
+			n--;
+		}
+	}
+	return 0;
+}
+
+static int
+real_sync(struct disk_file *f)
+{
+	return fdatasync(fd_of(f)) == 0 ? 0 : -errno;
+}
+
+static int
+real_truncate(struct disk_file *f, int64_t size)
+{
+	int r;
 
 	do
-		put = pwritev(r->fd, iov, n, off);
-	while (put < 0 && errno == EINTR);
-	if (put < 0)
-		return -errno;
-	for (int i = 0; i < n; i++) {
-		size_t len = iov[i].iov_len;
-		size_t done = (size_t)put < len ? (size_t)put : len;
-		int err = write_all(r->fd, (const uint8_t *)iov[i].iov_base + done, len - done,
-		    off + (int64_t)done);
-
-		if (err != 0)
-			return err;
-		put -= (ssize_t)done;
-		off += (int64_t)len;
-	}
-	return 0;
-}
-
-static int
-file_sync(struct disk_file *f)
-{
-	return fdatasync(((struct real_file *)f)->fd) == 0 ? 0 : -errno;
-}
-
-static int
-file_truncate(struct disk_file *f, int64_t size)
-{
-	return ftruncate(((struct real_file *)f)->fd, size) == 0 ? 0 : -errno;
+		r = ftruncate(fd_of(f), size);
+	while (r < 0 && errno == EINTR);
+	return r == 0 ? 0 : -errno;
 }
 
 static int64_t
-file_size(struct disk_file *f)
+real_size(struct disk_file *f)
 {
 	struct stat st;
 
-	return fstat(((struct real_file *)f)->fd, &st) == 0 ? (int64_t)st.st_size : -errno;
+	return fstat(fd_of(f), &st) == 0 ? (int64_t)st.st_size : -errno;
 }
 
 static void
-file_close(struct disk_file *f)
+real_file_close(struct disk_file *f)
 {
-	struct real_file *r = (struct real_file *)f;
-
-	(void)close(r->fd);
-	free(r);
+	(void)close(fd_of(f));
+	free(f);
 }
 
-static const struct disk_file_ops file_ops = {
-	file_pread, file_pwritev, file_sync, file_truncate, file_size, file_close,
+static const struct disk_file_ops real_file_ops = {
+	real_pread, real_pwritev, real_sync, real_truncate, real_size, real_file_close,
 };
 
 static bool
@@ -130,32 +145,33 @@ name_is_flat(const char *name)
 static int
 real_open(struct disk *d, const char *name, int flags, struct disk_file **out)
 {
-	struct real_disk *r = (struct real_disk *)d;
+	int mode = O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
 	struct real_file *f;
 	struct stat st;
-	int oflags = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, fd, err = 0;
+	int fd, r;
 
 	if (!name_is_flat(name))
 		return -EINVAL;
-	oflags |= flags & DISK_WRITE ? O_RDWR : O_RDONLY;
-	oflags |= flags & DISK_CREATE ? O_CREAT : 0;
-	oflags |= flags & DISK_EXCL ? O_EXCL : 0;
-	fd = openat(r->fd, name, oflags, 0600);
+	mode |= (flags & DISK_WRITE) == 0 ? O_RDONLY : (flags & DISK_READ) != 0 ? O_RDWR : O_WRONLY;
+	mode |= (flags & DISK_CREATE) != 0 ? O_CREAT : 0;
+	mode |= (flags & DISK_EXCL) != 0 ? O_EXCL : 0;
+	fd = openat(dir_of(d), name, mode, 0600);
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, &st) != 0)
-		err = -errno;
+		r = -errno;
 	else if (!S_ISREG(st.st_mode))
-		err = -EINVAL;		/* no devices, no pipes, no directories */
-	else if ((flags & DISK_LOCK) && flock(fd, LOCK_EX | LOCK_NB) != 0)
-		err = errno == EWOULDBLOCK ? -EBUSY : -errno;
-	if (err != 0) {
+		r = S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+	else if ((flags & DISK_LOCK) != 0 && flock(fd, LOCK_EX | LOCK_NB) != 0)
+		r = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	else
+		r = 0;
+	if (r != 0) {
 		(void)close(fd);
-		return err;
+		return r;
 	}
-	f = xcalloc(1, sizeof(*f));
-	f->file.ops = &file_ops;
-	f->fd = fd;
+	f = xmalloc(sizeof(*f));
+	*f = (struct real_file){ { &real_file_ops }, fd };
 	*out = &f->file;
 	return 0;
 }
@@ -165,137 +181,185 @@ real_unlink(struct disk *d, const char *name)
 {
 	if (!name_is_flat(name))
 		return -EINVAL;
-	return unlinkat(((struct real_disk *)d)->fd, name, 0) == 0 ? 0 : -errno;
+	return unlinkat(dir_of(d), name, 0) == 0 ? 0 : -errno;
 }
 
 static int
 real_rename(struct disk *d, const char *from, const char *to)
 {
-	int fd = ((struct real_disk *)d)->fd;
-
 	if (!name_is_flat(from) || !name_is_flat(to))
 		return -EINVAL;
-	return renameat(fd, from, fd, to) == 0 ? 0 : -errno;
+	return renameat(dir_of(d), from, dir_of(d), to) == 0 ? 0 : -errno;
 }
 
 static int
 real_sync_dir(struct disk *d)
 {
-	return fsync(((struct real_disk *)d)->fd) == 0 ? 0 : -errno;
+	return fsync(dir_of(d)) == 0 ? 0 : -errno;
 }
 
+static bool
+entry_is_file(int dir, const struct dirent *e)
+{
+	struct stat st;
+
+	if (e->d_type != DT_UNKNOWN)
+		return e->d_type == DT_REG;
+	return fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+}
+
+/* The names first, then the calls: each() may unlink and rename. */
 static int
 real_list(struct disk *d, void (*each)(void *arg, const char *name), void *arg)
 {
-	int fd = openat(((struct real_disk *)d)->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct dirent *e;
+	char **names = NULL;
+	size_t n = 0;
+	const struct dirent *e;
 	DIR *dir;
+	int fd, r;
 
+	fd = openat(dir_of(d), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	dir = fdopendir(fd);
 	if (dir == NULL) {
-		int err = -errno;
-
+		r = -errno;
 		(void)close(fd);
-		return err;
+		return r;
 	}
-	while ((e = readdir(dir)) != NULL) {
-		if (e->d_name[0] != '.')
-			each(arg, e->d_name);
+	for (errno = 0; (e = readdir(dir)) != NULL; errno = 0) {
+		if (!entry_is_file(fd, e))
+			continue;
+		names = xreallocarray(names, n + 1, sizeof(*names));
+		names[n++] = xstrdup(e->d_name);
 	}
+	r = -errno;
 	(void)closedir(dir);
-	return 0;
+	for (size_t i = 0; i < n; i++) {
+		if (r == 0)
+			each(arg, names[i]);
+		free(names[i]);
+	}
+	free(names);
+	return r;
 }
 
 static void
-real_close(struct disk *d)
+real_disk_close(struct disk *d)
 {
-	struct real_disk *r = (struct real_disk *)d;
-
-	(void)close(r->fd);
-	free(r);
+	(void)close(dir_of(d));
+	free(d);
 }
 
-static const struct disk_ops real_ops = {
-	real_open, real_unlink, real_rename, real_sync_dir, real_list, real_close,
+static const struct disk_ops real_disk_ops = {
+	real_open, real_unlink, real_rename, real_sync_dir, real_list, real_disk_close,
 };
+
+/* Makes path and what is missing above it. */
+static int
+make_dirs(const char *path)
+{
+	char *p = xstrdup(path);
+	int r = 0;
+
+	for (char *s = p + 1; r == 0 && *s != '\0'; s++) {
+		if (*s != '/')
+			continue;
+		*s = '\0';
+		if (mkdir(p, 0700) != 0 && errno != EEXIST)
+			r = -errno;
+		*s = '/';
+	}
+	if (r == 0 && mkdir(p, 0700) != 0 && errno != EEXIST)
+		r = -errno;
+	free(p);
+	return r;
+}
 
 int
 disk_open_real(const char *path, struct disk **out)
 {
-	struct real_disk *r;
-	int fd;
+	struct real_disk *d;
+	int fd, r;
 
-	if (mkdir(path, 0700) != 0 && errno != EEXIST)
-		return -errno;
+	if (path[0] == '\0')
+		return -EINVAL;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT) {
+		r = make_dirs(path);
+		if (r != 0)
+			return r;
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
 	if (fd < 0)
 		return -errno;
-	r = xcalloc(1, sizeof(*r));
-	r->disk.ops = &real_ops;
-	r->fd = fd;
-	*out = &r->disk;
+	d = xmalloc(sizeof(*d));
+	*d = (struct real_disk){ { &real_disk_ops }, fd };
+	*out = &d->disk;
 	return 0;
 }
 
 int
 disk_write_file(struct disk *d, const char *name, const void *data, size_t n)
 {
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)data, .iov_len = n };
+	char *tmp = xasprintf("%s.tmp", name);
+	struct iovec v = { (void *)(uintptr_t)data, n };
 	struct disk_file *f = NULL;
-	char *tmp = xasprintf("%s.new", name);
-	int err;
+	int r;
 
-	err = d->ops->open(d, tmp, DISK_WRITE | DISK_CREATE, &f);
-	if (err != 0)
+	r = d->ops->open(d, tmp, DISK_WRITE | DISK_CREATE, &f);
+	if (r != 0)
 		goto out;
-	err = f->ops->truncate(f, 0);
-	if (err == 0 && n > 0)
-		err = f->ops->pwritev(f, &iov, 1, 0);
-	if (err == 0)
-		err = f->ops->sync(f);
+	r = f->ops->truncate(f, 0);
+	if (r == 0 && n > 0)
+		r = f->ops->pwritev(f, &v, 1, 0);
+	if (r == 0)
+		r = f->ops->sync(f);
 	f->ops->close(f);
-	if (err == 0)
-		err = d->ops->rename(d, tmp, name);
-	if (err == 0)
-		err = d->ops->sync_dir(d);
+	if (r == 0)
+		r = d->ops->rename(d, tmp, name);
+	if (r == 0)
+		r = d->ops->sync_dir(d);
 	else
 		(void)d->ops->unlink(d, tmp);
 out:
 	free(tmp);
-	return err;
+	return r;
 }
 
 int
 disk_read_file(struct disk *d, const char *name, size_t max, void **data, size_t *n)
 {
-	struct disk_file *f = NULL;
-	void *buf = NULL;
+	struct disk_file *f;
+	char *buf = NULL;
 	int64_t size;
 	ssize_t got;
-	int err;
+	int r;
 
-	err = d->ops->open(d, name, DISK_READ, &f);
-	if (err != 0)
-		return err;
+	r = d->ops->open(d, name, DISK_READ, &f);
+	if (r != 0)
+		return r;
 	size = f->ops->size(f);
-	if (size < 0 || (uint64_t)size > max) {
-		err = size < 0 ? (int)size : -EFBIG;
+	if (size < 0) {
+		r = (int)size;
+		goto out;
+	}
+	if ((uint64_t)size > max) {
+		r = -EFBIG;
 		goto out;
 	}
 	buf = xmalloc((size_t)size + 1);
 	got = f->ops->pread(f, buf, (size_t)size, 0);
 	if (got < 0) {
-		err = (int)got;
+		r = (int)got;
 		goto out;
 	}
-	((char *)buf)[got] = '\0';	/* a courtesy to readers of text */
+	buf[got] = '\0';
 	*data = buf;
 	*n = (size_t)got;
 	buf = NULL;
 out:
 	free(buf);
 	f->ops->close(f);
-	return err;
+	return r;
 }

@@ -1,8 +1,13 @@
 /*
- * log.c - lines to stderr; the product's one piece of global state.
+ * log.c - log lines to stderr, each by one write(2).
+ *
+ * The module's one state: program, level, form, and a small table of keys
+ * for log_limited().  Threads may log; the table has a lock.
  */
 #include "common/log.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,37 +16,50 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/utf.h"
 
-#define LINE_MAX_LEN 2048
-#define KEYS 64				/* of log_limited; the oldest gives way */
+#define TEXT_MAX 2048			/* bytes of a line's text; the rest is cut */
+#define LIMIT_KEYS 64
+#define LIMIT_NS (60 * NS_PER_S)
 
-struct limit { uint64_t key; int64_t minute; int told, left_out; };
+struct limited {
+	char key[48];
+	struct mono since;
+	int told;
+	unsigned long left_out;
+};
 
 static struct {
-	const char *program;
+	char program[32];
 	enum log_level max;
-	bool journal;
-	struct limit limit[KEYS];
-} state = { .max = LOG_INFORM };
+	bool prefixes;			/* stderr is systemd's journal: "<4>text" */
+	pthread_mutex_t lock;
+	struct limited limited[LIMIT_KEYS];
+} state = { .max = LOG_NOTICE, .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* systemd tells in JOURNAL_STREAM which device:inode its journal socket has. */
+static const char *const level_name[] = {
+	[LOG_ERROR] = "error", [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice",
+	[LOG_INFORM] = "info", [LOG_DEBUGGING] = "debug",
+};
+
+/* Does JOURNAL_STREAM name the device and inode of our stderr? */
 static bool
 stderr_is_journal(void)
 {
-	const char *s = getenv("JOURNAL_STREAM");
+	const char *e = getenv("JOURNAL_STREAM");
 	unsigned long long dev, ino;
 	struct stat st;
 
-	return s != NULL && sscanf(s, "%llu:%llu", &dev, &ino) == 2 && fstat(2, &st) == 0 &&
-	    st.st_dev == dev && st.st_ino == ino;
+	return e != NULL && sscanf(e, "%llu:%llu", &dev, &ino) == 2 &&
+	    fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
 }
 
 void
 log_init(const char *program, enum log_level max)
 {
-	state.program = program;
+	snprintf(state.program, sizeof(state.program), "%s", program);
 	state.max = max;
-	state.journal = stderr_is_journal();
+	state.prefixes = stderr_is_journal();
 }
 
 void
@@ -50,93 +68,86 @@ log_set_level(enum log_level max)
 	state.max = max;
 }
 
-/* Length of the printable UTF-8 character at p, or 0. */
-static size_t
-printable(const uint8_t *p, size_t len)
-{
-	size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-
-	if (n == 1)
-		return p[0] >= 0x20 && p[0] != 0x7f;
-	if (p[0] < 0xc2 || p[0] > 0xf4 || n > len)
-		return 0;
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((p[0] == 0xc2 && p[1] < 0xa0) ||	/* C1 controls */
-	    (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] >= 0xa0) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] >= 0x90))
-		return 0;
-	if (p[0] == 0xe2 && ((p[1] == 0x80 && p[2] >= 0xa8 && p[2] <= 0xae) ||
-	    (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9)))
-		return 0;			/* line and direction marks */
-	return n;
-}
-
 char *
 log_escape(char *out, size_t n, const char *s, size_t len)
 {
-	const uint8_t *p = (const uint8_t *)s;
-	size_t at = 0;
+	size_t o = 0;
 
 	if (n == 0)
 		return out;
-	while (len > 0) {
-		size_t take = printable(p, len);
+	for (size_t i = 0, take; i < len; i += take) {
+		uint32_t cp;
 
-		if (take > 0) {
-			if (at + take >= n)
+		take = utf_next(s + i, len - i, &cp);
+		if (take > 0 && utf_is_printable(cp)) {
+			if (o + take >= n)
 				break;
-			memcpy(out + at, p, take);
-			at += take;
-		} else {
-			if (at + 4 >= n)
-				break;
-			at += (size_t)snprintf(out + at, n - at, "\\x%02x", p[0]);
-			take = 1;
+			memcpy(out + o, s + i, take);
+			o += take;
+			continue;
 		}
-		p += take;
-		len -= take;
+		take = 1;
+		if (o + 4 >= n)
+			break;
+		o += (size_t)snprintf(out + o, n - o, "\\x%02x", (unsigned char)s[i]);
 	}
-	out[at] = '\0';
+	out[o] = '\0';
 	return out;
 }
 
-static const char *
-level_name(enum log_level level)
+static void
+write_line(const char *p, size_t n)
 {
-	switch (level) {
-	case LOG_ERROR: return "error";
-	case LOG_WARNING: return "warning";
-	case LOG_NOTICE: return "notice";
-	case LOG_INFORM: return "info";
-	case LOG_DEBUGGING: return "debug";
+	while (n > 0) {
+		ssize_t w = write(STDERR_FILENO, p, n);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w <= 0)
+			return;		/* nobody to tell */
+		p += w;
+		n -= (size_t)w;
 	}
-	return "?";
+}
+
+static void
+put(enum log_level level, const char *text)
+{
+	char line[TEXT_MAX * 4 + 128], when[20];
+	size_t n;
+
+	if (state.prefixes)
+		n = (size_t)snprintf(line, sizeof(line), "<%d>", (int)level);
+	else
+		n = (size_t)snprintf(line, sizeof(line), "%s %s%s%s ",
+		    wall_format(when, sizeof(when), clock_wall(clock_real())), state.program,
+		    state.program[0] != '\0' ? " " : "", level_name[level]);
+	log_escape(line + n, sizeof(line) - n - 1, text, strlen(text));
+	n += strlen(line + n);
+	line[n++] = '\n';
+	write_line(line, n);
 }
 
 static void __attribute__((format(printf, 2, 0)))
-put(enum log_level level, const char *fmt, va_list ap)
+put_v(enum log_level level, const char *fmt, va_list ap)
 {
-	char raw[LINE_MAX_LEN], text[LINE_MAX_LEN + 512], line[LINE_MAX_LEN + 640], when[24];
-	int n = vsnprintf(raw, sizeof(raw), fmt, ap);
+	static const char more[] = "...";
+	char text[TEXT_MAX];
+	int saved = errno;
+	int n;
 
+	n = vsnprintf(text, sizeof(text), fmt, ap);
 	if (n < 0)
-		return;
-	log_escape(text, sizeof(text), raw, strlen(raw));
-	if (state.journal)
-		n = snprintf(line, sizeof(line), "<%d>%s\n", (int)level, text);
-	else
-		n = snprintf(line, sizeof(line), "%s %s %s: %s\n",
-		    wall_format(when, sizeof(when), clock_wall(clock_real())),
-		    level_name(level), state.program != NULL ? state.program : "-", text);
-	if (n > 0) {
-		size_t len = (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1;
-		ssize_t put_n = write(2, line, len);	/* one call: lines stay whole */
+		snprintf(text, sizeof(text), "unprintable: %s", fmt);
+	else if ((size_t)n >= sizeof(text)) {
+		size_t end = sizeof(text) - sizeof(more);
 
-		(void)put_n;
+		while (end > 0 && ((unsigned char)text[end] & 0xc0) == 0x80)
+			end--;		/* not inside a character */
+		memcpy(text + end, more, sizeof(more));
 	}
+	put(level, text);
+	errno = saved;
 }
 
 void
@@ -147,56 +158,63 @@ log_msg(enum log_level level, const char *fmt, ...)
 	if (level > state.max)
 		return;
 	va_start(ap, fmt);
-	put(level, fmt, ap);
+	put_v(level, fmt, ap);
 	va_end(ap);
 }
 
-static uint64_t
-hash(const char *s)
+/* The row of key; when all are taken, the one that rested longest makes room. */
+static struct limited *
+limited_find(const char *key, struct mono now)
 {
-	uint64_t h = UINT64_C(0xcbf29ce484222325);	/* FNV-1a */
+	struct limited *oldest = &state.limited[0];
 
-	for (; *s != '\0'; s++)
-		h = (h ^ (uint8_t)*s) * UINT64_C(0x100000001b3);
-	return h;
-}
+	for (size_t i = 0; i < LIMIT_KEYS; i++) {
+		struct limited *l = &state.limited[i];
 
-static struct limit *
-find_limit(uint64_t key)
-{
-	struct limit *oldest = &state.limit[0];
-
-	for (size_t i = 0; i < KEYS; i++) {
-		if (state.limit[i].key == key)
-			return &state.limit[i];
-		if (state.limit[i].minute < oldest->minute)
-			oldest = &state.limit[i];
+		if (strncmp(l->key, key, sizeof(l->key) - 1) == 0)
+			return l;
+		if (l->key[0] == '\0') {
+			oldest = l;
+			break;
+		}
+		if (l->since.ns < oldest->since.ns)
+			oldest = l;
 	}
-	*oldest = (struct limit){ .key = key, .minute = -1 };
+	*oldest = (struct limited){ .since = now };
+	snprintf(oldest->key, sizeof(oldest->key), "%s", key);
 	return oldest;
 }
 
 void
 log_limited(enum log_level level, const char *key, int burst, const char *fmt, ...)
 {
-	int64_t minute = clock_mono(clock_real()).ns / (60 * NS_PER_S);
-	struct limit *l = find_limit(hash(key));
+	struct mono now = clock_mono(clock_real());
+	unsigned long left_out = 0;
+	struct limited *l;
+	bool tell;
 	va_list ap;
 
 	if (level > state.max)
 		return;
-	if (l->minute != minute) {
-		if (l->left_out > 0)
-			log_msg(level, "%s: %d more lines like this were left out", key, l->left_out);
-		l->minute = minute;
-		l->told = l->left_out = 0;
+	pthread_mutex_lock(&state.lock);
+	l = limited_find(key, now);
+	if (now.ns - l->since.ns >= LIMIT_NS) {
+		left_out = l->left_out;
+		l->since = now;
+		l->told = 0;
+		l->left_out = 0;
 	}
-	if (l->told >= burst) {
+	tell = l->told < burst;
+	if (tell)
+		l->told++;
+	else
 		l->left_out++;
+	pthread_mutex_unlock(&state.lock);
+	if (left_out > 0)
+		log_msg(level, "%s: %lu lines alike were left out", key, left_out);
+	if (!tell)
 		return;
-	}
-	l->told++;
 	va_start(ap, fmt);
-	put(level, fmt, ap);
+	put_v(level, fmt, ap);
 	va_end(ap);
 }
