@@ -11,7 +11,7 @@
  * attempt.  db.c opens with them.
  *
  * Errors: -EBUSY another process holds a lock; -ENOSPC; -EROFS; -EBADMSG
- * damage; -EPROTONOSUPPORT a schema newer than this program; -EIO the rest.
+ * damage; -EPROTONOSUPPORT a schema that is not this program's; -EIO the rest.
  * After an error of db_commit() nothing of that transaction stands, and it may
  * be tried again with the same batch.
  */
@@ -28,8 +28,8 @@ struct json_t;
 
 /*
  * Opens or makes path.  Checks its integrity first: a damaged file is left as
- * it is (-EBADMSG) and why says what to do.  An older schema is migrated in
- * one transaction, with a copy of the file kept beside it.
+ * it is (-EBADMSG) and why says what to do.  So is one of another schema or
+ * another program (-EPROTONOSUPPORT).
  */
 int db_open(struct db **out, const char *path, char *why, size_t n);
 void db_close(struct db *);
@@ -40,10 +40,11 @@ const char *db_error(const struct db *);	/* of the last error, one line */
 struct db_batch *db_batch_new(void);
 void db_batch_free(struct db_batch *);
 /* Copies what must be kept of a decision; later saves of the same link replace earlier ones. */
-void db_batch_decision(struct db_batch *, const struct decision *, struct wall now);
+void db_batch_decision(struct db_batch *, const struct decision *dec, struct wall now);
 void db_batch_plan(struct db_batch *, const Linkwatch__Pb__Plan *plan);
 void db_batch_cursor(struct db_batch *, uint64_t next_seq);
-void db_batch_message(struct db_batch *, const struct outbox_message *row);	/* a changed row */
+/* A row that changed now. */
+void db_batch_message(struct db_batch *, const struct outbox_message *row, struct wall now);
 void db_batch_intent(struct db_batch *, uint64_t message, const char *channel, struct wall at,
     bool repeat);
 void db_batch_outcome(struct db_batch *, uint64_t message, enum outbox_outcome how,
@@ -52,13 +53,18 @@ bool db_batch_is_empty(const struct db_batch *);
 /* Is there more in it than saves of blobs and the cursor: something that people wait for? */
 bool db_batch_is_urgent(const struct db_batch *);
 size_t db_batch_size(const struct db_batch *);	/* about so many bytes of memory */
+/* What the outbox in memory must follow, in the order of the decisions; called after the commit. */
+struct db_after {
+	void (*queued)(void *arg, const struct outbox_message *);	/* a new row with its id */
+	void (*stopped)(void *arg, uint64_t incident);			/* its reminders were taken back */
+};
+
 /*
- * Writes all of it in one transaction.  0: durable, and the batch is empty
- * again; each new outbox row went to `queued` (may be NULL) with its id.
- * Otherwise -errno and the batch is as it was.
+ * Writes all of it in one transaction.  0: durable, `after` (may be NULL) was
+ * told and the batch is empty again.  Otherwise -errno, and the batch is as it
+ * was.
  */
-int db_commit(struct db *, struct db_batch *, void (*queued)(void *arg,
-    const struct outbox_message *), void *arg);
+int db_commit(struct db *, struct db_batch *, const struct db_after *after, void *arg);
 
 /* ---------------------------------------------------------------- reading */
 

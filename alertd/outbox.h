@@ -25,8 +25,10 @@
  *    refusal: failed).
  *  - Expiry: after `expires` it is recorded as expired, not sent; give_up_ns
  *    after the decision it has failed.
- *  - A channel is dead when it has failed for dead_after_ns without one
- *    success; then one message at a time probes it.
+ *  - A channel is dead when it has failed at least tries_before_fallback times
+ *    and for dead_after_ns without one success; then one message at a time
+ *    probes it and the others take their fallback at once.  A refusal of one
+ *    message shows that the channel lives.
  *
  * Memory grows with the messages not yet final; each is at most a few kB.
  */
@@ -76,7 +78,7 @@ struct outbox_message {
 enum outbox_verb {
 	OUTBOX_IDLE = 0,
 	OUTBOX_SEND,			/* record the intent, commit, then send */
-	OUTBOX_SAVE,			/* the row changed: save it (fallback, expiry, stop, unknown) */
+	OUTBOX_SAVE,			/* the row changed: save it; a final one then leaves */
 };
 
 struct outbox_action {
@@ -106,18 +108,20 @@ void outbox_channel_set(struct outbox *, const char *name, uint32_t parallel);
 void outbox_channel_remove(struct outbox *, const char *name);
 
 /*
- * Takes a message decided now or restored (copied).  One in state
- * OUTBOX_SENDING is from an earlier life and becomes unknown.  -EEXIST: that
- * id or key is here already.
+ * Takes a message decided now or restored (copied); ids only grow but for
+ * what is restored in order.  One in state OUTBOX_SENDING is from an earlier
+ * life and becomes unknown.  -EEXIST: that id is here already.
  */
 int outbox_add(struct outbox *, const struct outbox_message *, struct wall now);
-/* Takes back what is not yet under way of that incident but openings and recoveries: reminders. */
+/* Takes back the reminders and escalations of that incident that are not under way. */
 void outbox_stop(struct outbox *, uint64_t incident, struct wall now);
 /* What to do now; call until it says OUTBOX_IDLE.  After OUTBOX_SEND the message counts as under way. */
 struct outbox_action outbox_next(struct outbox *, struct wall now);
 /* How an attempt ended.  A message that is not under way is left alone (-ENOENT). */
 int outbox_outcome(struct outbox *, uint64_t id, enum outbox_outcome how, const char *detail,
     struct wall now);
+/* Looks whether channels have died by the passing of time; true: some `dead` changed. */
+bool outbox_judge(struct outbox *, struct wall now);
 /* When outbox_next() may have something new; INT64_MAX: never by itself. */
 struct wall outbox_wake(const struct outbox *);
 
