@@ -633,21 +633,27 @@ on_closed(void *arg, struct conn *conn, const char *why)
 {
 	struct hub *h = arg;
 	struct session *s = table_get(&h->conns, &conn, sizeof(conn));
+
+	if (s == NULL)
+		return;
+	if (s->state == SESSION_OPENED)
+		refusals_note(h, s->peer.id, REFUSE_STATE, why);
+	session_gone(s, why);
+}
+
+/* Never let in: no certificate, a wrong one, garbage. */
+static void
+on_refused(void *arg, const char *address, const char *why)
+{
 	char peer[ID_MAX + 1];
 	char *colon;
 
-	if (s != NULL) {
-		if (s->state == SESSION_OPENED)
-			refusals_note(h, s->peer.id, REFUSE_STATE, why);
-		session_gone(s, why);
-		return;
-	}
-	/* Never opened: no certificate, a wrong one, garbage. The port would make each a kind of its own. */
-	snprintf(peer, sizeof peer, "%s", conn_address(conn));
+	/* The port would make each a kind of its own. */
+	snprintf(peer, sizeof peer, "%s", address);
 	colon = strrchr(peer, ':');
 	if (colon != NULL)
 		*colon = '\0';
-	refusals_note(h, peer, REFUSE_UNKNOWN_PEER, why);
+	refusals_note(arg, peer, REFUSE_UNKNOWN_PEER, why);
 }
 
 const struct conn_handler *
@@ -655,6 +661,7 @@ hub_handler(void)
 {
 	static const struct conn_handler handler = {
 		.opened = on_opened, .frame = on_frame, .closed = on_closed,
+		.refused = on_refused,
 	};
 
 	return &handler;
