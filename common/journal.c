@@ -85,7 +85,7 @@ publish(struct journal *j)
 	};
 	uint8_t bytes[TIP_LEN];
 
-	tip_encode(bytes, &tip);
+	journal_tip_encode(bytes, &tip);
 	return write_at(j->tip, bytes, sizeof bytes, 0);
 }
 
@@ -100,7 +100,7 @@ read_tip(struct journal *j, struct journal_tip *tip)
 
 	if (n < 0)
 		return (int)n;
-	if (tip_decode(bytes, (size_t)n, tip) != 0)
+	if (journal_tip_decode(bytes, (size_t)n, tip) != 0)
 		memset(tip, 0, sizeof *tip);
 	return n == 0;
 }
@@ -134,7 +134,7 @@ load_segments(struct journal *j, const struct journal_tip *tip, struct journal_r
 	if (r == 0 && n > 0 && tip->next_seq <= v[n - 1]) {
 		r = journal_is_stillborn(j->disk, v[n - 1]);
 		if (r == 1) {
-			segment_name(name, v[--n]);
+			journal_segment_name(name, v[--n]);
 			r = j->disk->ops->unlink(j->disk, name);
 		}
 	}
@@ -185,7 +185,7 @@ recover_last(struct journal *j, const struct journal_tip *tip, struct journal_re
 
 	if (r != 0)
 		return r;
-	segment_name(name, first_seq);
+	journal_segment_name(name, first_seq);
 	r = j->disk->ops->open(j->disk, name, DISK_READ | DISK_WRITE, &j->file);
 	if (r != 0) {
 		j->file = NULL;
@@ -286,7 +286,7 @@ create_segment(struct journal *j, const char *name, struct segment_header *h,
 
 	if (r != 0)
 		return disk_error(r);
-	segment_encode(bytes, h);
+	journal_segment_encode(bytes, h);
 	if ((r = disk_error(f->ops->truncate(f, 0))) != 0 ||
 	    (r = write_at(f, bytes, sizeof bytes, 0)) != 0 ||
 	    (r = disk_error(f->ops->sync(f))) != 0 ||
@@ -313,7 +313,7 @@ rotate(struct journal *j, struct wall t)
 	int r;
 
 	memcpy(h.prev_hash, j->hash, sizeof h.prev_hash);
-	segment_name(name, h.first_seq);
+	journal_segment_name(name, h.first_seq);
 	r = create_segment(j, name, &h, &f);
 	if (r != 0) {
 		j->poisoned = r != -ENOSPC && r != -EMFILE && r != -ENFILE;
@@ -354,7 +354,7 @@ journal_append(struct journal *j, uint16_t type, struct wall t, const void *data
 	}
 	journal_chain_hash(j->chain, j->hash, &h, data, h.hash);
 	memcpy(j->hash, h.hash, sizeof j->hash);
-	record_encode(j->buf + j->buf_len, &h, data, j->seed);
+	journal_record_encode(j->buf + j->buf_len, &h, data, j->seed);
 	if (len > 0)
 		memcpy(j->buf + j->buf_len + RECORD_HEADER, data, len);
 	j->buf_len = need;
@@ -437,7 +437,7 @@ journal_purge(struct journal *j, uint64_t seq)
 
 	/* One by one, oldest first, each made sure: a cut in between leaves no hole. */
 	while (gone + 1 < j->segs && j->seg[gone + 1].first_seq <= seq) {
-		segment_name(name, j->seg[gone].first_seq);
+		journal_segment_name(name, j->seg[gone].first_seq);
 		r = j->disk->ops->unlink(j->disk, name);
 		if (r != 0 && r != -ENOENT)
 			break;
@@ -497,7 +497,7 @@ journal_verify(struct disk *disk, struct journal_recovery *rec)
 	memset(rec, 0, sizeof *rec);
 	memset(&tip, 0, sizeof tip);
 	r = disk_read_file(disk, "tip", TIP_LEN, &data, &len);
-	if (r == 0 && tip_decode(data, len, &tip) != 0)
+	if (r == 0 && journal_tip_decode(data, len, &tip) != 0)
 		memset(&tip, 0, sizeof tip);
 	r = journal_segments(disk, &v, &n);
 	if (r == 0 && n == 0 && tip.next_seq > 1) {

@@ -80,10 +80,10 @@ int journal_purge(struct journal *, uint64_t seq);
 uint64_t journal_purge_point(const struct journal *, uint64_t max_bytes, struct wall oldest);
 void journal_stat(const struct journal *, struct journal_stat *);
 
-/* A reader from record from_seq on (1 or less: the first that stands).  Needs no writer to be alive. */
+/* A reader from record from_seq on (1 or less: the first that stands).  No writer needs to live. */
 int journal_reader_open(struct journal_reader **out, struct disk *disk, uint64_t from_seq);
 /*
- * 1: *r is the next record.  0: nothing more yet.  -ESTALE: records up to *r->seq - 1 were purged
+ * 1: *r is the next record.  0: nothing more yet.  -ESTALE: records up to r->seq - 1 were purged
  * (r->seq is the first that stands; the reader has moved there: call again).  -EBADMSG: damage.
  */
 int journal_reader_next(struct journal_reader *, struct journal_record *r);

@@ -112,13 +112,13 @@ get64(const uint8_t *p)
 }
 
 void
-segment_name(char name[SEGMENT_NAME_LEN + 1], uint64_t first_seq)
+journal_segment_name(char name[SEGMENT_NAME_LEN + 1], uint64_t first_seq)
 {
 	snprintf(name, SEGMENT_NAME_LEN + 1, "%020" PRIu64 ".seg", first_seq);
 }
 
 bool
-segment_name_parse(const char *name, uint64_t *first_seq)
+journal_segment_name_parse(const char *name, uint64_t *first_seq)
 {
 	uint64_t v = 0;
 
@@ -133,7 +133,7 @@ segment_name_parse(const char *name, uint64_t *first_seq)
 }
 
 void
-segment_encode(uint8_t p[SEGMENT_HEADER], struct segment_header *h)
+journal_segment_encode(uint8_t p[SEGMENT_HEADER], struct segment_header *h)
 {
 	memset(p, 0, SEGMENT_HEADER);
 	memcpy(p, segment_magic, sizeof segment_magic);
@@ -145,7 +145,7 @@ segment_encode(uint8_t p[SEGMENT_HEADER], struct segment_header *h)
 }
 
 int
-segment_decode(const uint8_t *p, size_t n, struct segment_header *h)
+journal_segment_decode(const uint8_t *p, size_t n, struct segment_header *h)
 {
 	memset(h, 0, sizeof *h);
 	if (n < SEGMENT_HEADER || memcmp(p, segment_magic, sizeof segment_magic) != 0)
@@ -171,7 +171,7 @@ put_fixed(uint8_t p[RECORD_FIXED], const struct record_header *h)
 }
 
 void
-record_encode(uint8_t p[RECORD_HEADER], const struct record_header *h, const void *data,
+journal_record_encode(uint8_t p[RECORD_HEADER], const struct record_header *h, const void *data,
     uint32_t seed)
 {
 	memcpy(p, record_magic, sizeof record_magic);
@@ -182,7 +182,7 @@ record_encode(uint8_t p[RECORD_HEADER], const struct record_header *h, const voi
 }
 
 int
-record_decode_header(const uint8_t *p, uint32_t seed, struct record_header *h)
+journal_record_decode_header(const uint8_t *p, uint32_t seed, struct record_header *h)
 {
 	memset(h, 0, sizeof *h);
 	if (memcmp(p, record_magic, sizeof record_magic) != 0 ||
@@ -200,12 +200,12 @@ record_decode_header(const uint8_t *p, uint32_t seed, struct record_header *h)
 }
 
 ssize_t
-record_decode(const uint8_t *p, size_t n, uint32_t seed, struct record_header *h)
+journal_record_decode(const uint8_t *p, size_t n, uint32_t seed, struct record_header *h)
 {
 	memset(h, 0, sizeof *h);
 	if (n < RECORD_HEADER)
 		return 0;
-	if (record_decode_header(p, seed, h) != 0)
+	if (journal_record_decode_header(p, seed, h) != 0)
 		return -EBADMSG;
 	if (n - RECORD_HEADER < h->len)
 		return 0;
@@ -215,7 +215,7 @@ record_decode(const uint8_t *p, size_t n, uint32_t seed, struct record_header *h
 }
 
 void
-tip_encode(uint8_t p[TIP_LEN], const struct journal_tip *t)
+journal_tip_encode(uint8_t p[TIP_LEN], const struct journal_tip *t)
 {
 	memset(p, 0, TIP_LEN);
 	memcpy(p, tip_magic, sizeof tip_magic);
@@ -226,7 +226,7 @@ tip_encode(uint8_t p[TIP_LEN], const struct journal_tip *t)
 }
 
 int
-tip_decode(const uint8_t *p, size_t n, struct journal_tip *t)
+journal_tip_decode(const uint8_t *p, size_t n, struct journal_tip *t)
 {
 	memset(t, 0, sizeof *t);
 	if (n < TIP_LEN || memcmp(p, tip_magic, sizeof tip_magic) != 0 ||

@@ -39,28 +39,28 @@ struct journal_tip {
 	uint64_t offset;	/* its end there */
 };
 
-void segment_name(char name[SEGMENT_NAME_LEN + 1], uint64_t first_seq);
+void journal_segment_name(char name[SEGMENT_NAME_LEN + 1], uint64_t first_seq);
 /* Is name that of a segment?  *first_seq gets its number. */
-bool segment_name_parse(const char *name, uint64_t *first_seq);
+bool journal_segment_name_parse(const char *name, uint64_t *first_seq);
 
 /* Sets h->seed too. */
-void segment_encode(uint8_t p[SEGMENT_HEADER], struct segment_header *h);
+void journal_segment_encode(uint8_t p[SEGMENT_HEADER], struct segment_header *h);
 /* 0, or -EBADMSG. */
-int segment_decode(const uint8_t *p, size_t n, struct segment_header *h);
+int journal_segment_decode(const uint8_t *p, size_t n, struct segment_header *h);
 
 /* Writes the header of a record whose fields (hash too) stand in h. */
-void record_encode(uint8_t p[RECORD_HEADER], const struct record_header *h, const void *data,
-    uint32_t seed);
+void journal_record_encode(uint8_t p[RECORD_HEADER], const struct record_header *h,
+    const void *data, uint32_t seed);
 /*
  * Looks at n bytes: >0: a sound record that takes so many; its data begin at
  * p + RECORD_HEADER.  0: it is longer than n.  -EBADMSG: no record.
  */
-ssize_t record_decode(const uint8_t *p, size_t n, uint32_t seed, struct record_header *h);
+ssize_t journal_record_decode(const uint8_t *p, size_t n, uint32_t seed, struct record_header *h);
 /* The header alone (n >= RECORD_HEADER), not yet its data: 0 or -EBADMSG. */
-int record_decode_header(const uint8_t *p, uint32_t seed, struct record_header *h);
+int journal_record_decode_header(const uint8_t *p, uint32_t seed, struct record_header *h);
 
-void tip_encode(uint8_t p[TIP_LEN], const struct journal_tip *t);
-int tip_decode(const uint8_t *p, size_t n, struct journal_tip *t);
+void journal_tip_encode(uint8_t p[TIP_LEN], const struct journal_tip *t);
+int journal_tip_decode(const uint8_t *p, size_t n, struct journal_tip *t);
 
 /* SHA-256 over many records with one context. */
 struct journal_chain;

@@ -80,7 +80,7 @@ refresh_tip(struct journal_reader *r)
 
 		if (n < 0)
 			return (int)n;
-		if (tip_decode(bytes, (size_t)n, &tip) == 0) {
+		if (journal_tip_decode(bytes, (size_t)n, &tip) == 0) {
 			r->tip = tip;
 			break;
 		}
@@ -101,7 +101,7 @@ damaged(struct journal_reader *r, const char *what)
 {
 	char name[SEGMENT_NAME_LEN + 1];
 
-	segment_name(name, r->scan.head.first_seq);
+	journal_segment_name(name, r->scan.head.first_seq);
 	snprintf(r->detail, sizeof r->detail, "%s, offset %" PRId64 ": record %" PRIu64 " %s",
 	    name, r->scan.off, r->next, what);
 	return -EBADMSG;

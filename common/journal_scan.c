@@ -22,7 +22,7 @@ journal_scan_open(struct journal_scan *s, struct disk *disk, uint64_t first_seq)
 	int r;
 
 	memset(s, 0, sizeof *s);
-	segment_name(name, first_seq);
+	journal_segment_name(name, first_seq);
 	r = disk->ops->open(disk, name, DISK_READ, &s->file);
 	if (r != 0) {
 		s->file = NULL;
@@ -35,7 +35,7 @@ journal_scan_open(struct journal_scan *s, struct disk *disk, uint64_t first_seq)
 		journal_scan_close(s);
 		return r;
 	}
-	if (segment_decode(head, (size_t)n, &s->head) != 0 || s->head.first_seq != first_seq) {
+	if (journal_segment_decode(head, (size_t)n, &s->head) != 0 || s->head.first_seq != first_seq) {
 		journal_scan_close(s);
 		return -EBADMSG;
 	}
@@ -83,7 +83,7 @@ int
 journal_scan_next(struct journal_scan *s, struct record_header *h, const uint8_t **data)
 {
 	for (;;) {
-		ssize_t n = record_decode(s->buf + s->pos, s->have - s->pos, s->head.seed, h);
+		ssize_t n = journal_record_decode(s->buf + s->pos, s->have - s->pos, s->head.seed, h);
 
 		if (n < 0)
 			return -EBADMSG;
@@ -112,13 +112,13 @@ window_proves(const struct journal_scan *s, const uint8_t *p, size_t n, int64_t 
 	for (size_t i = 0; i + RECORD_HEADER <= n && !proven; i++) {
 		struct record_header whole;
 
-		if (record_decode_header(p + i, s->head.seed, &h) != 0 || h.durable <= seq)
+		if (journal_record_decode_header(p + i, s->head.seed, &h) != 0 || h.durable <= seq)
 			continue;
 		data = xreallocarray(data, RECORD_HEADER + h.len, 1);
 		if (s->file->ops->pread(s->file, data, RECORD_HEADER + h.len,
 		    at + (int64_t)i) != (ssize_t)(RECORD_HEADER + h.len))
 			continue;
-		proven = record_decode(data, RECORD_HEADER + h.len, s->head.seed, &whole) > 0;
+		proven = journal_record_decode(data, RECORD_HEADER + h.len, s->head.seed, &whole) > 0;
 	}
 	free(data);
 	return proven;
@@ -155,7 +155,7 @@ listing_each(void *arg, const char *name)
 	struct listing *l = arg;
 	uint64_t seq;
 
-	if (!segment_name_parse(name, &seq))
+	if (!journal_segment_name_parse(name, &seq))
 		return;
 	if (l->n == l->cap) {
 		l->cap = l->cap * 2 + 16;

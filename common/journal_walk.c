@@ -17,7 +17,7 @@ damage(struct journal_recovery *rec, uint64_t segment, int64_t off, const char *
 	va_list ap;
 	int n;
 
-	segment_name(name, segment);
+	journal_segment_name(name, segment);
 	n = snprintf(rec->detail, sizeof rec->detail, "%s, offset %" PRId64 ": ", name, off);
 	va_start(ap, fmt);
 	vsnprintf(rec->detail + n, sizeof rec->detail - (size_t)n, fmt, ap);
@@ -127,7 +127,7 @@ journal_is_stillborn(struct disk *disk, uint64_t first_seq)
 	ssize_t n;
 	int r;
 
-	segment_name(name, first_seq);
+	journal_segment_name(name, first_seq);
 	r = disk->ops->open(disk, name, DISK_READ, &f);
 	if (r != 0)
 		return r;
@@ -136,5 +136,5 @@ journal_is_stillborn(struct disk *disk, uint64_t first_seq)
 	f->ops->close(f);
 	if (size < 0 || n < 0)
 		return size < 0 ? (int)size : (int)n;
-	return size <= SEGMENT_HEADER && segment_decode(head, (size_t)n, &h) != 0;
+	return size <= SEGMENT_HEADER && journal_segment_decode(head, (size_t)n, &h) != 0;
 }
