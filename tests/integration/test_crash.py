@@ -1,0 +1,185 @@
+#!/usr/bin/python3
+"""test_crash.py - kill -9 of each daemon in turn, and nothing is lost."""
+
+import os
+import random
+import signal
+import sys
+import time
+
+from lab import INGEST, SUP, Stack, assert_whole, main, net, test, wait_for
+
+SEED = int(os.environ.get('SEED', random.randrange(1 << 32)))
+dice = random.Random(SEED)
+print(f'SEED={SEED}', flush=True)
+
+
+def five_links(stack):
+    for i in range(1, 6):
+        stack.link(f'link{i}', 'icmp', f'10.200.1.{i}', count=5, timeout='400ms')
+
+
+def pause(longest):
+    """A moment that nobody can know beforehand: this is the test, not a wait for something."""
+    time.sleep(dice.uniform(0.2, longest))
+
+
+def children(pid):
+    """The processes that pid has started."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            with open(f'/proc/{entry}/stat', encoding='utf-8') as f:
+                fields = f.read().rpartition(')')[2].split()
+            with open(f'/proc/{entry}/cmdline', 'rb') as f:
+                argv = f.read().decode().split('\0')
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            found.append((int(entry), argv))
+    return found
+
+
+def child(stack, role):
+    """The process of a role of the collector."""
+    return next((pid for pid, argv in children(stack.collector.pid) if role in argv), None)
+
+
+def drained(stack):
+    """Waits until the agent has nothing that the collector does not have."""
+    wait_for(lambda: stack.agent().get('connected'), 70, 'the agent is connected again')
+    newest = max(r['start_ns'] for r in stack.samples())
+    wait_for(lambda: stack.samples() and max(r['start_ns'] for r in stack.samples()) >
+             max(newest, time.time_ns() - 4_000_000_000), 60, 'live samples come again', step=0.5)
+
+
+@test
+def killed_collector_loses_no_sample(lab):
+    lab.start_impair('10.200.0.0/16 delay=5ms')
+    stack = Stack(lab, 'collector')
+    five_links(stack)
+    stack.start()
+    for _ in range(4):
+        pause(3)
+        stack.collector.kill()
+        wait_for(lambda: not net.tcp_answers(INGEST, SUP), 10, 'the port is free after kill -9')
+        stack.restart(stack.collector)
+    drained(stack)
+    n = assert_whole(stack.dump())
+    assert n > 50, f'only {n} samples'
+    stack.stop()
+
+
+@test
+def killed_child_is_started_again(lab):
+    """ingest, store and web die one after the other; the supervisor stays."""
+    lab.start_impair('10.200.0.0/16 delay=5ms')
+    stack = Stack(lab, 'children')
+    five_links(stack)
+    stack.start()
+    for role in ('ingest', 'store', 'web', 'ingest', 'store', 'web'):
+        old = wait_for(lambda role=role: child(stack, role), 20, f'{role} runs')
+        pause(1)
+        os.kill(old, signal.SIGKILL)
+        wait_for(lambda role=role, old=old: child(stack, role) not in (None, old), 20, f'{role} runs again')
+    drained(stack)
+    assert stack.collector.running()
+    assert_whole(stack.dump())
+    stack.stop()
+
+
+@test
+def killed_agent_repeats_and_loses_nothing(lab):
+    """What it measured before its death and had on disk arrives, once."""
+    lab.start_impair('10.200.0.0/16 delay=5ms')
+    stack = Stack(lab, 'agent')
+    five_links(stack)
+    stack.start()
+    wait_for(stack.samples, 20, 'samples')
+    for _ in range(4):
+        pause(3)
+        if dice.random() < 0.5:         # some of it must wait in the spool
+            stack.collector.kill()
+            pause(2)
+        stack.agents['a1'].kill()
+        if not stack.collector.running():
+            stack.restart(stack.collector)
+        stack.restart(stack.agents['a1'])
+        stack.await_agent(timeout=70)
+    drained(stack)
+    seqs = {}
+    for b in (r for r in stack.dump() if r['type'] == 'batch'):
+        seqs.setdefault(b['boot'], []).append(b['seq'])
+    assert seqs
+    for boot, numbers in seqs.items():
+        assert numbers == list(range(1, len(numbers) + 1)), f'boot {boot}: {numbers}'
+    stack.stop()
+
+
+@test
+def killed_alertd_tells_every_change(lab):
+    """Faults begin and end while it is dead; each is told, at least once."""
+    lab.start_impair('10.200.0.0/16 delay=5ms')
+    stack = Stack(lab, 'alertd')
+    five_links(stack)
+    stack.start()
+    for i in range(1, 6):
+        stack.await_state(f'link{i}', 'up')
+    for i in range(1, 4):
+        lab.road(f'set 10.200.1.{i} down=1')
+        pause(2)
+        stack.alertd.kill()
+        pause(2)
+        stack.restart(stack.alertd)
+        stack.await_incident(link=f'link{i}', timeout=40)
+        stack.alertd.kill()
+        stack.restart(stack.alertd)
+    for i in range(1, 4):
+        lab.road(f'set 10.200.1.{i} down=0')
+        pause(1)
+        stack.alertd.kill()
+        stack.restart(stack.alertd)
+        stack.await_incident(link=f'link{i}', state='recovered', timeout=60)
+    numbers = [i['number'] for i in stack.incidents(all=True) if i['kind'] == 'down']
+    assert len(numbers) == 3, f'three faults, incidents {numbers}'
+
+    def told():
+        texts = stack.outbox()
+        return all(sum(1 for t in texts if word in t and f'link{i}' in t) >= 1
+                   for i in range(1, 4) for word in ('故障', '恢复'))
+    wait_for(told, 30, 'opening and recovery of each link are told')
+    stack.stop()
+
+
+@test
+def killed_store_fills_its_files(lab):
+    """RRD files have a row for every step although store died in between."""
+    lab.start_impair('10.200.0.0/16 delay=5ms')
+    stack = Stack(lab, 'store')
+    stack.collector_conf['store'] = {'age': '1s'}
+    stack.link('link1', 'icmp', '10.200.1.1', count=5, timeout='400ms')
+    stack.start()
+    for _ in range(3):
+        pause(3)
+        old = wait_for(lambda: child(stack, 'store'), 20, 'store runs')
+        os.kill(old, signal.SIGKILL)
+        wait_for(lambda old=old: child(stack, 'store') not in (None, old), 20, 'store runs again')
+    newest = stack.samples()[-1]['start_ns'] // 1_000_000_000
+    path = stack.path('collector', 'state', 'rrd', 'a1', 'link1.rrd')
+    wait_for(lambda: rrd_last(path) >= newest, 30, 'the file has the newest row')
+    stack.stop()
+
+
+def rrd_last(path):
+    """Last update of an RRD file, from its live header."""
+    import struct
+    with open(path, 'rb') as f:
+        head = f.read(128)
+        ds, rra, pdp = struct.unpack_from('<3Q', head, 32)
+        del pdp
+        f.seek(128 + ds * 120 + rra * 120)
+        return struct.unpack('<q', f.read(8))[0]
+
+
+if __name__ == '__main__':
+    sys.exit(main())

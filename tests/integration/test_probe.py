@@ -1,0 +1,140 @@
+#!/usr/bin/python3
+"""test_probe.py - what the agent measures, held against what was really done to its packets."""
+
+import statistics
+import sys
+
+from lab import SNMP, Stack, main, test, wait_for
+from servers import Snmpd
+
+ICMP = '1'
+
+
+def measure(stack, seconds, *links):
+    """Waits until each link has so many more samples."""
+    have = {l: len(stack.samples(l)) for l in links}
+    wait_for(lambda: all(len(stack.samples(l)) >= have[l] + seconds for l in links), seconds + 20,
+             f'{seconds} samples of {", ".join(links)}', step=0.5)
+
+
+def by_step(samples, truth):
+    """(sample, its packets in the order of sending), for the steps in which any were sent."""
+    truth = sorted(truth, key=lambda t: int(t['in_ns']))
+    for s in samples:
+        end = s['start_ns'] + s['step_ms'] * 1_000_000
+        yield s, [t for t in truth if s['start_ns'] <= int(t['in_ns']) < end]
+
+
+def echoes(lab, address):
+    """The requests to address that the emulator saw; a duplicate is no request."""
+    return [t for t in lab.truth() if t['dst'] == address and t['proto'] == ICMP and t['dir'] == '0'
+            and t['verdict'] not in ('set', 'mark')]
+
+
+def compare(lab, stack, link, address):
+    """Counts must agree to the packet; returns the differences of RTT in ms, and causes."""
+    late, causes, compared = [], {}, 0
+    for sample, packets in by_step(stack.samples(link)[1:-1], echoes(lab, address)):
+        for cause, n in sample['causes'].items():
+            causes[cause] = causes.get(cause, 0) + n
+        requests = [p for p in packets if p['verdict'] != 'dup']
+        passed = [p for p in requests if p['verdict'] == 'pass']
+        twice = [p for p in packets if p['verdict'] == 'dup']
+        assert len(requests) == sample['sent'], \
+            f'{link}: {sample["sent"]} sent by the agent, {len(requests)} seen on the road'
+        assert len(passed) == len(sample['rtt_100ns']), \
+            f'{link}: {len(sample["rtt_100ns"])} replies, {len(passed)} let through'
+        for packet, rtt in zip(passed, sample['rtt_100ns']):
+            done = [int(packet['out_ns'])] + [int(t['out_ns']) for t in twice if t['seq'] == packet['seq']]
+            late.append(rtt / 1e4 - (min(done) - int(packet['in_ns'])) / 1e6)
+        compared += len(requests)
+    assert compared > 100, f'{link}: only {compared} packets compared'
+    return late, causes
+
+
+@test
+def icmp_equals_the_truth(lab):
+    """Loss, delay, jitter, duplicates and overtaking, at once on five targets."""
+    rules = {'clean': 'delay=5ms', 'loss': 'delay=10ms loss=20', 'jitter': 'delay=30ms jitter=10ms dist=normal',
+             'dup': 'delay=5ms dup=30', 'reorder': 'delay=5ms reorder=30,60ms'}
+    address = {name: f'10.200.1.{i}' for i, name in enumerate(rules, 1)}
+    lab.start_impair(*(f'{address[n]} {rules[n]}' for n in rules))
+    stack = Stack(lab, 'truth')
+    for name in rules:
+        stack.link(name, 'icmp', address[name], count=20, timeout='500ms', **{'class': 'C'})
+    stack.start()
+    measure(stack, 15, *rules)
+    for name in rules:
+        late, causes = compare(lab, stack, name, address[name])
+        late.sort()
+        assert late[0] > -1, f'{name}: an RTT {-late[0]:.2f} ms below what the emulator did'
+        assert statistics.median(late) < 1, f'{name}: RTT is {statistics.median(late):.2f} ms too long (median)'
+        dups = sum(1 for t in echoes(lab, address[name]) if t['verdict'] == 'dup')
+        assert (causes.get('duplicate', 0) > 0) == (dups > 0), f'{name}: {causes}, {dups} duplicates'
+    stack.stop()
+
+
+@test
+def tcp_tells_the_cause(lab):
+    """Open, refused, dropped and unreachable are four things."""
+    lab.start_impair('10.200.2.1 tcp=open delay=20ms', '10.200.2.2 tcp=rst', '10.200.2.3 tcp=drop',
+                     '10.200.2.4 err=3,1')
+    stack = Stack(lab, 'tcp')
+    for i, name in enumerate(('open', 'refused', 'dropped', 'unreachable'), 1):
+        stack.link(name, 'tcp', f'10.200.2.{i}', port=443, count=4, timeout='400ms')
+    stack.start()
+    names = ('open', 'refused', 'dropped', 'unreachable')
+    measure(stack, 5, *names)
+    samples = {n: stack.samples(n)[1:] for n in names}
+    for s in samples['open']:
+        assert len(s['rtt_100ns']) == s['sent'] == 4 and min(s['rtt_100ns']) >= 200_000, s
+    for s in samples['refused']:
+        assert s['causes'].get('refused') == 4, s
+    for s in samples['dropped']:
+        assert not s['rtt_100ns'] and s['causes'].get('timeout') == 4, s
+    for s in samples['unreachable']:
+        assert not s['rtt_100ns'] and s['causes'].get('host-unreachable') == 4, s
+    stack.stop()
+
+
+@test
+def icmp_over_ipv6(lab):
+    stack = Stack(lab, 'six')
+    stack.link('six', 'icmp', '::1', count=10, timeout='500ms')
+    stack.start()
+    measure(stack, 3, 'six')
+    assert all(len(s['rtt_100ns']) == s['sent'] == 10 for s in stack.samples('six')[1:])
+    stack.stop()
+
+
+@test
+def snmp_reads_a_real_device(lab):
+    """v2c and v3 with authentication and privacy; a wrong secret is no outage of the device."""
+    lab.start(Snmpd(lab.path('device'), prefix=lab.on_host()))
+    stack = Stack(lab, 'snmp')
+    stack.agent_conf['a1']['snmp_credentials'] = [
+        {'name': 'v2c', 'version': 'v2c', 'community_file': stack.secret('community', Snmpd.COMMUNITY)},
+        {'name': 'v3', 'version': 'v3', 'user': Snmpd.USER, 'auth': 'sha256', 'priv': 'aes128',
+         'auth_secret_file': stack.secret('auth', Snmpd.AUTH), 'priv_secret_file': stack.secret('priv', Snmpd.PRIV)},
+        {'name': 'wrong', 'version': 'v3', 'user': Snmpd.USER, 'auth': 'sha256', 'priv': 'aes128',
+         'auth_secret_file': stack.secret('bad', 'not the right phrase'),
+         'priv_secret_file': stack.secret('priv2', Snmpd.PRIV)},
+    ]
+    common = {'port': SNMP, 'step': '2s', 'timeout': '1s'}
+    stack.link('lo', 'snmp', '127.0.0.1', credential='v2c', interface='lo', **common)
+    stack.link('machine', 'snmp', '127.0.0.1', credential='v3', interface='lo', host=True, **common)
+    stack.link('denied', 'snmp', '127.0.0.1', credential='wrong', interface='lo', **common)
+    stack.start()
+    measure(stack, 4, 'lo', 'machine', 'denied')
+    last = stack.samples('lo')[-1]['values']
+    assert last['oper_status'] == 1 and last['in_bps'] >= 0 and last['out_bps'] >= 0, last
+    last = stack.samples('machine')[-1]['values']
+    assert 0 <= last['cpu_ratio'] <= 1 and 0 < last['mem_ratio'] <= 1, last
+    assert any(s['values'].get('in_bps', 0) > 0 for s in stack.samples('lo')), 'no traffic on lo was seen'
+    for s in stack.samples('denied'):
+        assert not s['values'] and 'snmp-auth' in s['causes'], s
+    stack.stop()
+
+
+if __name__ == '__main__':
+    sys.exit(main())
