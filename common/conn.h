@@ -24,7 +24,8 @@ struct conn_ops {
 	 * side is too slow to read: closed() follows). Copies. */
 	int (*send)(struct conn *, uint8_t type, const void *payload, size_t len);
 	size_t (*queued)(const struct conn *);	/* bytes not yet handed to the kernel */
-	void (*pause)(struct conn *, int paused);	/* stop or go on reading */
+	/* Stop or go on reading; while paused nothing is heard, not even the end. */
+	void (*pause)(struct conn *, int paused);
 	void (*close)(struct conn *);		/* after what is queued was sent, at most 2 s */
 	const char *(*address)(const struct conn *);	/* "192.0.2.7:4433" */
 };

@@ -6,8 +6,9 @@
  * last words) or FAILED (the handler is told from the loop).  It is freed only
  * from its timer or a libevent callback, never inside a call on the conn.
  *
- * Pausing does not touch the bufferevent: frames simply stay in its input,
- * whose high-water mark then stops reading.  The mark is one whole frame.
+ * The input is bounded by a high-water mark of one whole frame, so that what is
+ * left in it is always less.  While paused it may stand above the mark; then
+ * reading must be disabled too, or libevent 2.1 calls back for ever.
  */
 #include "common/conn_tls.h"
 
@@ -300,6 +301,8 @@ on_connected(struct tls_conn *c)
 	int one = 1;
 
 	c->why[0] = '\0';
+	/* An end without close_notify is an end like any other: frames have lengths, batches acks. */
+	bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
 	setsockopt(bufferevent_getfd(c->bev), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	if (check_peer(c, &peer) != 0)
 		return;
@@ -344,7 +347,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 			set_timer(c, c->o.idle_ms);
 			break;
 		}
-		conn_fail(c, "nothing heard for %d s", c->o.idle_ms / 1000);
+		conn_fail(c, "nothing heard for %.1f s", c->o.idle_ms / 1000.0);
 		break;
 	case CLOSING:
 	case FAILED:
@@ -395,10 +398,16 @@ tls_pause(struct conn *conn, int paused)
 {
 	struct tls_conn *c = (struct tls_conn *)conn;
 
+	if (c->state != OPEN || c->paused == (paused != 0))
+		return;
 	c->paused = paused != 0;
-	if (!c->paused && c->state == OPEN)
+	if (c->paused) {
+		bufferevent_disable(c->bev, EV_READ);
+	} else {
+		bufferevent_enable(c->bev, EV_READ);
 		bufferevent_trigger(c->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS |
 		    BEV_TRIG_DEFER_CALLBACKS);
+	}
 }
 
 static void
@@ -417,6 +426,7 @@ tls_close(struct conn *conn)
 	c->state = CLOSING;
 	c->paused = false;
 	set_timer(c, CLOSING_MS);
+	bufferevent_enable(c->bev, EV_READ);
 	bufferevent_trigger(c->bev, EV_READ | EV_WRITE, BEV_TRIG_IGNORE_WATERMARKS |
 	    BEV_TRIG_DEFER_CALLBACKS);
 }
@@ -462,13 +472,13 @@ conn_new(struct event_base *base, struct ssl_ctx_st *ctx, int fd, const struct t
 	SSL_set_app_data(ssl, c);
 	SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, verify_callback);
 	c->bev = bufferevent_openssl_socket_new(base, fd, ssl, c->server ?
-	    BUFFEREVENT_SSL_ACCEPTING : BUFFEREVENT_SSL_CONNECTING, BEV_OPT_CLOSE_ON_FREE);
+	    BUFFEREVENT_SSL_ACCEPTING : BUFFEREVENT_SSL_CONNECTING,
+	    BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
 	if (c->bev == NULL) {
 		SSL_free(ssl);
 		free(c);
 		return NULL;
 	}
-	bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
 	bufferevent_setwatermark(c->bev, EV_READ, 0, INPUT_MAX);
 	bufferevent_setcb(c->bev, on_read, on_write, on_event, c);
 	c->timer = evtimer_new(base, on_timer, c);
