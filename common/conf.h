@@ -21,14 +21,14 @@
 #include <stdio.h>
 
 enum conf_type {
-	CONF_STR,		/* char * */
+	CONF_STR,		/* char *; min..max characters (UTF-16 units) */
 	CONF_ID,		/* char *, id_is_valid() */
 	CONF_PATH,		/* char *; relative ones are made absolute against the file's directory */
 	CONF_SECRET_FILE,	/* char *: as PATH; must be readable; warned if group or world may read it */
 	CONF_INT,		/* int64_t, min..max */
 	CONF_DURATION,		/* int64_t ns; "250ms" "10s" "5m" "2h" "3d"; min..max in ns */
 	CONF_SIZE,		/* int64_t bytes; "64k" "16M" "1G" */
-	CONF_RATIO,		/* double; "5%" or 0.05 */
+	CONF_RATIO,		/* double; "5%" or 0.05; 0..1 unless the row has (whole) limits */
 	CONF_DOUBLE,		/* double, min..max (whole numbers in the row) */
 	CONF_BOOL,		/* bool; true/false/yes/no/on/off */
 	CONF_ENUM,		/* int; names[] NULL-terminated, value = index + min */
@@ -43,6 +43,7 @@ struct conf_list { void *v; size_t n; };	/* v: n elements of the row's element *
 enum conf_flag { CONF_REQUIRED = 1, CONF_UNIQUE = 2 /* in a MAP_LIST: no two alike */ };
 
 struct conf_schema;
+struct conf_scope;
 
 struct conf_key {
 	const char *name;
@@ -62,18 +63,43 @@ struct conf_schema {
 	const struct conf_key *keys;	/* ended by name == NULL */
 	/* offset of a struct conf_where in the struct, or SIZE_MAX */
 	size_t where;
+	/*
+	 * Checks across the keys of one mapping of this schema, or NULL.  Called once for each that
+	 * stands in the file, inner ones first, also when there were errors before: what could not
+	 * be read is zero or NULL.  Reports by conf_scope_error().
+	 */
+	void (*check)(void *obj, const struct conf_scope *);
 };
 
 struct conf_where { int line, col; };	/* where a mapping began, for checks across files */
 
-struct conf_errors {			/* growing list; zero to start */
+struct conf_errors {			/* list; zero to start; at most 1000 errors and 1000 warnings */
 	char **line;
 	size_t n;
 	size_t warnings;		/* of the n lines, so many are only warnings */
 };
 
-/* Reads and checks path into obj (schema->size zeroed bytes). 0, or -EINVAL with lines in errs.
- * At most 8 MiB; -errno of the file is reported as a line too. */
+/* A mapping while it is being checked: knows the place of each of its values. */
+struct conf_node;
+struct conf_scope {
+	const char *file;		/* as in messages */
+	struct conf_errors *errs;
+	const struct conf_node *node;
+};
+
+/* Was the key written, with a value? */
+bool conf_scope_has(const struct conf_scope *, const char *key);
+/* The place of the key's value; of the mapping if key is NULL or was not written. */
+struct conf_where conf_scope_where(const struct conf_scope *, const char *key);
+/* The i-th element of the MAP_LIST key. */
+struct conf_scope conf_scope_item(const struct conf_scope *, const char *key, size_t i);
+/* conf_error() at the place of the key's value. */
+void conf_scope_error(const struct conf_scope *, const char *key, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Reads and checks path into obj (schema->size bytes; what stood there is not freed). 0, or -EINVAL
+ * with lines in errs; obj is then zeroed.  Warnings may stand in errs in both cases.  At most
+ * 8 MiB; a file that cannot be read is a line too. */
 int conf_load(const char *path, const struct conf_schema *, void *obj, struct conf_errors *errs);
 /* The same from memory; name stands in messages, dir is the base of relative paths. */
 int conf_parse(const char *text, size_t len, const char *name, const char *dir,
@@ -88,9 +114,10 @@ void conf_warning(struct conf_errors *, const char *file, struct conf_where, con
 bool conf_failed(const struct conf_errors *);	/* is any line more than a warning? */
 void conf_errors_print(const struct conf_errors *, FILE *);
 void conf_errors_free(struct conf_errors *);
-/* Every key with its default and help as commented YAML: the sample file. */
+/* Every key with its default and help as YAML, all of it commented out: help begins with "# ", a
+ * line of YAML with "#" and its indentation, or with "#" and the key. */
 void conf_print_sample(const struct conf_schema *, FILE *);
-/* The effective configuration as YAML. */
+/* The effective configuration as YAML, which reads back as the same. */
 void conf_print(const struct conf_schema *, const void *obj, FILE *);
 /* The nearest of names to s (edit distance <= 2), or NULL. */
 const char *conf_suggest(const char *s, const char *const *names);

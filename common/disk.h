@@ -43,11 +43,12 @@ struct disk_ops {
 	void (*close)(struct disk *);		/* frees it */
 };
 
-/* Opens the directory path, which it makes (0700) with what is missing above it; owned by the caller. */
+/* Opens the directory path, which it makes (0700) with what is missing above it; owned by the
+ * caller. */
 int disk_open_real(const char *path, struct disk **out);
 
 /* Replaces name by data: temporary file, sync, rename, sync of the directory. */
 int disk_write_file(struct disk *, const char *name, const void *data, size_t n);
-/* Reads a whole file of at most max bytes; *data is malloc'd with a NUL behind it, owned by the caller.
- * -EFBIG beyond max. */
+/* Reads a whole file of at most max bytes; *data is malloc'd with a NUL behind it, owned by the
+ * caller.  -EFBIG beyond max. */
 int disk_read_file(struct disk *, const char *name, size_t max, void **data, size_t *n);

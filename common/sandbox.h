@@ -11,5 +11,6 @@
  * end.  Without the right to change groups and user: the same user only.
  */
 int sandbox_drop(const char *user, const int *keep, char *why, unsigned n);
-/* No core dumps with secrets, umask 0077, SIGPIPE ignored, stdio on valid fds.  First thing in main. */
+/* No core dumps with secrets, umask 0077, SIGPIPE ignored, stdio on valid fds; the
+ * first thing in main. */
 void sandbox_early(void);
