@@ -1,0 +1,557 @@
+/*
+ * links.c - links.yaml: its schema and the checks across its keys.
+ *
+ * links_plan.c turns what was read into a Plan.
+ */
+#include "common/links.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/links_conf.h"
+#include "common/mem.h"
+#include "common/model.h"
+#include "common/utf.h"
+
+#define S NS_PER_S
+#define MS NS_PER_MS
+#define HOST_NAME_MAX_BYTES 253
+#define TCP_SPACING_NS (10 * MS)	/* at least, between two connections to one target */
+
+/* ------------------------------------------------------------------- schema */
+
+static const char *const kind_names[] = { "icmp", "tcp", "snmp", NULL };
+static const char *const class_names[] = { "A", "B", "C", NULL };
+static const char *const segment_names[] = {
+	"none", "user", "access", "extranet", "edge", "vpc", "host", "app", NULL
+};
+static const char *const family_names[] = { "any", "4", "6", NULL };
+
+#define ROW(s, m, ...) { .offset = offsetof(struct s, m), __VA_ARGS__ }
+
+static const struct conf_key vendor_keys[] = {
+	ROW(links_vendor, id, .name = "id", .type = CONF_ID,
+	    .flags = CONF_REQUIRED | CONF_UNIQUE, .help = "The id that agents and links name."),
+	ROW(links_vendor, code, .name = "code", .type = CONF_STR, .flags = CONF_REQUIRED,
+	    .min = 1, .max = 8, .help = "Short code for Chinese messages, such as A云."),
+	ROW(links_vendor, code_en, .name = "code_en", .type = CONF_STR, .min = 1, .max = 8,
+	    .help = "Short code for English messages; the id's beginning if left out."),
+	ROW(links_vendor, name, .name = "name", .type = CONF_STR, .min = 1, .max = 64,
+	    .help = "Chinese name; the id if left out."),
+	ROW(links_vendor, name_en, .name = "name_en", .type = CONF_STR, .min = 1, .max = 64,
+	    .help = "English name; the id if left out."),
+	{ .name = NULL },
+};
+
+static const struct conf_key agent_keys[] = {
+	ROW(links_agent, id, .name = "id", .type = CONF_ID, .flags = CONF_REQUIRED | CONF_UNIQUE,
+	    .help = "The id in the agent's certificate, linkwatch://agent/ID."),
+	ROW(links_agent, vendor, .name = "vendor", .type = CONF_ID, .flags = CONF_REQUIRED,
+	    .help = "The vendor on whose host it runs."),
+	ROW(links_agent, zone, .name = "zone", .type = CONF_ID,
+	    .help = "The zone in which it stands."),
+	ROW(links_agent, name, .name = "name", .type = CONF_STR, .min = 1, .max = 64,
+	    .help = "Chinese name; the id if left out."),
+	ROW(links_agent, name_en, .name = "name_en", .type = CONF_STR, .min = 1, .max = 64,
+	    .help = "English name; the id if left out."),
+	{ .name = NULL },
+};
+
+static const struct conf_key chain_keys[] = {
+	ROW(links_chain, id, .name = "id", .type = CONF_ID, .flags = CONF_REQUIRED | CONF_UNIQUE,
+	    .help = "The id that links name."),
+	ROW(links_chain, name, .name = "name", .type = CONF_STR, .min = 1, .max = 64,
+	    .help = "Chinese name of the service; the id if left out."),
+	ROW(links_chain, name_en, .name = "name_en", .type = CONF_STR, .min = 1, .max = 64,
+	    .help = "English name of the service; the id if left out."),
+	{ .name = NULL },
+};
+
+static const struct conf_key limits_keys[] = {
+	ROW(links_limits, loss, .name = "loss", .type = CONF_RATIO,
+	    .help = "Loss that a contract allows; policy.yaml's if left out."),
+	ROW(links_limits, rtt_ns, .name = "rtt", .type = CONF_DURATION, .min = 10 * NS_PER_US,
+	    .max = 60 * S, .help = "RTT that a contract allows; policy.yaml's if left out."),
+	{ .name = NULL },
+};
+
+static const struct conf_schema limits_schema = {
+	.noun = "limits", .size = sizeof(struct links_limits), .keys = limits_keys,
+	.where = SIZE_MAX,
+};
+
+static const struct conf_key link_keys[] = {
+	ROW(links_link, id, .name = "id", .type = CONF_ID, .flags = CONF_REQUIRED,
+	    .help = "The id of the link, unique within its agent."),
+	ROW(links_link, agent, .name = "agent", .type = CONF_ID, .flags = CONF_REQUIRED,
+	    .help = "The agent that measures it."),
+	ROW(links_link, probe, .name = "probe", .type = CONF_ENUM, .names = kind_names,
+	    .min = PROBE_ICMP, .flags = CONF_REQUIRED, .help = "How it is measured."),
+	ROW(links_link, target, .name = "target", .type = CONF_STR, .flags = CONF_REQUIRED,
+	    .help = "Host name, IPv4 or IPv6 address; without port."),
+	ROW(links_link, port, .name = "port", .type = CONF_INT, .min = 1, .max = 65535,
+	    .help = "tcp: the port, required; snmp: 161 if left out."),
+	ROW(links_link, step_ns, .name = "step", .type = CONF_DURATION, .min = S, .max = 300 * S,
+	    .help = "The period; 10s for icmp and tcp, 1m for snmp if left out."),
+	ROW(links_link, count, .name = "count", .type = CONF_INT, .min = 1, .max = SAMPLE_RTT_MAX,
+	    .help = "icmp, tcp: packets or connections in a step, spread evenly; 10 for icmp, "
+		    "2 for tcp if left out."),
+	ROW(links_link, timeout_ns, .name = "timeout", .type = CONF_DURATION, .min = 10 * MS,
+	    .max = 300 * S,
+	    .help = "How long an answer may take, at most one step; 1s for icmp and tcp, 2s for "
+		    "snmp, or the step if that is shorter, if left out."),
+	ROW(links_link, size, .name = "size", .type = CONF_INT, .min = 24, .max = 8952,
+	    .help = "icmp: bytes of payload; 56 if left out."),
+	ROW(links_link, family, .name = "family", .type = CONF_ENUM, .names = family_names,
+	    .def = "any", .help = "Which addresses of a host name are used: IPv4, IPv6 or any."),
+	ROW(links_link, source, .name = "source", .type = CONF_STR,
+	    .help = "Local address to send from; any if left out."),
+	ROW(links_link, credential, .name = "credential", .type = CONF_ID,
+	    .help = "snmp: name of the entry in the agent's own file, required."),
+	ROW(links_link, interface, .name = "interface", .type = CONF_STR, .min = 1, .max = 255,
+	    .help = "snmp: ifName of the interface to read."),
+	ROW(links_link, host, .name = "host", .type = CONF_BOOL, .def = "no",
+	    .help = "snmp: read CPU, memory and storage of the device."),
+	ROW(links_link, oids, .name = "oids", .type = CONF_STR_LIST,
+	    .help = "snmp: gauges to read, numeric such as 1.3.6.1.2.1.25.1.6.0."),
+	ROW(links_link, class, .name = "class", .type = CONF_ENUM, .names = class_names,
+	    .min = CLASS_A, .def = "C", .help = "Importance; A is the highest."),
+	ROW(links_link, name, .name = "name", .type = CONF_STR, .min = 1, .max = 64,
+	    .help = "Chinese name; the id if left out."),
+	ROW(links_link, name_en, .name = "name_en", .type = CONF_STR, .min = 1, .max = 64,
+	    .help = "English name; the id if left out."),
+	ROW(links_link, short_zh, .name = "short", .type = CONF_STR, .min = 1, .max = 16,
+	    .help = "Chinese name in short messages; the beginning of the name if left out."),
+	ROW(links_link, short_en, .name = "short_en", .type = CONF_STR, .min = 1, .max = 16,
+	    .help = "English name in short messages; the beginning of the name if left out."),
+	ROW(links_link, vendor, .name = "vendor", .type = CONF_ID,
+	    .help = "The vendor responsible; that of the agent if left out."),
+	ROW(links_link, zone, .name = "zone", .type = CONF_ID,
+	    .help = "The zone of the target; that of the agent if left out."),
+	ROW(links_link, chain, .name = "chain", .type = CONF_ID,
+	    .help = "The chain of which it is a part."),
+	ROW(links_link, segment, .name = "segment", .type = CONF_ENUM, .names = segment_names,
+	    .def = "none", .help = "Where in the chain, from the user to the application."),
+	ROW(links_link, down_after, .name = "down_after", .type = CONF_INT, .min = 1, .max = 1000,
+	    .help = "Lost steps in a row that mean down; by class (policy.yaml) if left out."),
+	ROW(links_link, limits, .name = "limits", .type = CONF_MAP, .sub = &limits_schema,
+	    .help = "Fixed limits of a contract."),
+	{ .name = NULL },
+};
+
+/* ---------------------------------------------------------------- texts */
+
+/* Texts that people read: one line, and without the brackets that gateways keep to themselves. */
+static void
+check_text(const struct conf_scope *scope, const char *key, const char *text)
+{
+	if (text == NULL)
+		return;
+	if (!utf_is_line(text))
+		conf_scope_error(scope, key, "'%s' holds a character that cannot be printed", key);
+	else if (strstr(text, "【") != NULL || strstr(text, "】") != NULL)
+		conf_scope_error(scope, key,
+		    "'%s' holds 【 or 】, which SMS gateways keep for the signature", key);
+}
+
+static void
+check_vendor(void *obj, const struct conf_scope *scope)
+{
+	const struct links_vendor *v = obj;
+
+	check_text(scope, "code", v->code);
+	check_text(scope, "code_en", v->code_en);
+	check_text(scope, "name", v->name);
+	check_text(scope, "name_en", v->name_en);
+}
+
+static void
+check_agent(void *obj, const struct conf_scope *scope)
+{
+	const struct links_agent *a = obj;
+
+	check_text(scope, "name", a->name);
+	check_text(scope, "name_en", a->name_en);
+}
+
+static void
+check_chain(void *obj, const struct conf_scope *scope)
+{
+	const struct links_chain *c = obj;
+
+	check_text(scope, "name", c->name);
+	check_text(scope, "name_en", c->name_en);
+}
+
+/* ------------------------------------------------------------------- targets */
+
+/* AF_INET or AF_INET6 of an address literal (an IPv6 zone may follow), else 0. */
+static int
+literal_family(const char *s)
+{
+	unsigned char addr[16];
+	char bare[INET6_ADDRSTRLEN];
+	size_t n = strcspn(s, "%");
+
+	if (inet_pton(AF_INET, s, addr) == 1)
+		return AF_INET;
+	if (n >= sizeof(bare) || (s[n] == '%' && (strlen(s + n) < 2 || strlen(s + n) > 16)))
+		return 0;
+	memcpy(bare, s, n);
+	bare[n] = '\0';
+	return inet_pton(AF_INET6, bare, addr) == 1 ? AF_INET6 : 0;
+}
+
+/* Labels of letters, digits and '-', the last one not of digits alone. */
+static bool
+is_host_name(const char *s)
+{
+	static const char alnum[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	bool digits = true;
+
+	if (strlen(s) > HOST_NAME_MAX_BYTES)
+		return false;
+	for (;;) {
+		size_t n = strcspn(s, ".");
+
+		if (n == 0 || n > 63 || s[0] == '-' || s[n - 1] == '-')
+			return false;
+		for (size_t i = 0; i < n; i++)
+			if (strchr(alnum, s[i]) == NULL && s[i] != '-')
+				return false;
+		digits = strspn(s, "0123456789") >= n;
+		if (s[n] == '\0')
+			return !digits;
+		s += n + 1;
+	}
+}
+
+/* Why s is no target. */
+static const char *
+target_fault(const char *s)
+{
+	const char *colon = strrchr(s, ':');
+
+	if (strstr(s, "://") != NULL)
+		return "a URL; write the host alone";
+	if (s[0] == '[')
+		return "in brackets; write the address alone and the port as 'port'";
+	if (colon != NULL && colon == strchr(s, ':') && colon[1] != '\0' &&
+	    colon[1 + strspn(colon + 1, "0123456789")] == '\0')
+		return "with a port; write it as 'port'";
+	if (strchr(s, '/') != NULL)
+		return "a network or path, expected one host";
+	if (s[0] != '\0' && s[strspn(s, "0123456789.")] == '\0')
+		return "not an IPv4 address";
+	if (colon != NULL)
+		return "not an IPv6 address";
+	for (const char *p = s; *p != '\0'; p++)
+		if ((unsigned char)*p >= 0x80)
+			return "not ASCII; write the name in its xn-- form";
+	return "not a host name or address";
+}
+
+static void
+check_target(const struct conf_scope *scope, const struct links_link *l)
+{
+	int want = l->family == 1 ? AF_INET : l->family == 2 ? AF_INET6 : 0;
+	int target = l->target != NULL ? literal_family(l->target) : 0;
+	int source = l->source != NULL ? literal_family(l->source) : 0;
+
+	if (l->target != NULL && target == 0 && !is_host_name(l->target))
+		conf_scope_error(scope, "target", "'target' is %s, %s", l->target,
+		    target_fault(l->target));
+	if (l->source != NULL && source == 0)
+		conf_scope_error(scope, "source", "'source' is %s, expected an IP address",
+		    l->source);
+	if (target != 0 && want != 0 && target != want)
+		conf_scope_error(scope, "family", "'family' is %s, but the target is an IPv%d address",
+		    family_names[l->family], target == AF_INET ? 4 : 6);
+	if (source != 0 && target != 0 && source != target)
+		conf_scope_error(scope, "source",
+		    "'source' is an IPv%d address, but the target is an IPv%d address",
+		    source == AF_INET ? 4 : 6, target == AF_INET ? 4 : 6);
+	else if (source != 0 && want != 0 && source != want)
+		conf_scope_error(scope, "source", "'source' is an IPv%d address, but 'family' is %s",
+		    source == AF_INET ? 4 : 6, family_names[l->family]);
+}
+
+/* ------------------------------------------------ what a kind of probe knows */
+
+#define K(kind) (1U << (kind))
+
+static const struct kind_rule {
+	const char *key;
+	unsigned knows, needs;		/* bits K(kind) */
+} kind_rules[] = {
+	{ "port", K(PROBE_TCP) | K(PROBE_SNMP), K(PROBE_TCP) },
+	{ "count", K(PROBE_ICMP) | K(PROBE_TCP), 0 },
+	{ "size", K(PROBE_ICMP), 0 },
+	{ "credential", K(PROBE_SNMP), K(PROBE_SNMP) },
+	{ "interface", K(PROBE_SNMP), 0 },
+	{ "host", K(PROBE_SNMP), 0 },
+	{ "oids", K(PROBE_SNMP), 0 },
+	{ "limits", K(PROBE_ICMP) | K(PROBE_TCP), 0 },
+};
+
+static void
+check_kind(const struct conf_scope *scope, const struct links_link *l)
+{
+	const char *id = l->id != NULL ? l->id : "?";
+
+	for (size_t i = 0; i < sizeof(kind_rules) / sizeof(kind_rules[0]); i++) {
+		const struct kind_rule *r = &kind_rules[i];
+		bool has = conf_scope_has(scope, r->key);
+
+		if (has && (r->knows & K(l->probe)) == 0)
+			conf_scope_error(scope, r->key, "'%s' means nothing to link '%s' of probe %s",
+			    r->key, id, probe_kind_name((uint32_t)l->probe));
+		if (!has && (r->needs & K(l->probe)) != 0)
+			conf_scope_error(scope, NULL, "'%s' is missing in link '%s' of probe %s",
+			    r->key, id, probe_kind_name((uint32_t)l->probe));
+	}
+}
+
+/* Numbers with dots, at least three, each of at most 32 bits. */
+static bool
+is_oid(const char *s)
+{
+	size_t parts = 0;
+
+	s += *s == '.';
+	for (;; s++) {
+		unsigned long long v = 0;
+		size_t n = strspn(s, "0123456789");
+
+		if (n == 0 || n > 10)
+			return false;
+		for (size_t i = 0; i < n; i++)
+			v = v * 10 + (unsigned)(s[i] - '0');
+		if (v > UINT32_MAX || (parts++ == 0 && v > 2) || parts > 64)
+			return false;
+		s += n;
+		if (*s == '\0')
+			return parts >= 3;
+		if (*s != '.')
+			return false;
+	}
+}
+
+/* How many values a sample of the link holds: SAMPLE_VALUES at most. */
+static void
+check_snmp(const struct conf_scope *scope, const struct links_link *l)
+{
+	char *const *oid = l->oids.v;
+	bool interface = conf_scope_has(scope, "interface");
+	size_t room = SAMPLE_VALUES - (interface ? 8 : 0) - (l->host ? 3 : 0) - 1;
+
+	if (!interface && !conf_scope_has(scope, "host") && !conf_scope_has(scope, "oids"))
+		conf_scope_error(scope, NULL,
+		    "link '%s' of probe snmp reads nothing; name an interface, host or oids",
+		    l->id != NULL ? l->id : "?");
+	for (size_t i = 0; i < l->oids.n; i++)
+		if (oid[i] != NULL && !is_oid(oid[i]))
+			conf_scope_error(scope, "oids",
+			    "an element of 'oids' is %s, expected numbers such as "
+			    "1.3.6.1.2.1.25.1.6.0", oid[i]);
+	if (l->oids.n > room)
+		conf_scope_error(scope, "oids", "'oids' names %zu objects, room is for %zu beside "
+		    "what else the link reads", l->oids.n, room);
+	if (l->interface != NULL && !utf_is_line(l->interface))
+		conf_scope_error(scope, "interface",
+		    "'interface' holds a character that cannot be printed");
+}
+
+static void
+check_timing(const struct conf_scope *scope, const struct links_link *l)
+{
+	int64_t step = links_step_ns(l);
+
+	if (l->timeout_ns > step)
+		conf_scope_error(scope, "timeout", "'timeout' is longer than the step of %lldms",
+		    (long long)(step / MS));
+	if (l->probe == PROBE_TCP && l->count > step / TCP_SPACING_NS)
+		conf_scope_error(scope, "count",
+		    "'count' is %lld, at most %lld connections fit into a step of %lldms",
+		    (long long)l->count, (long long)(step / TCP_SPACING_NS),
+		    (long long)(step / MS));
+	if (step % MS != 0)
+		conf_scope_error(scope, "step", "'step' is finer than a millisecond");
+	if (l->timeout_ns % MS != 0)
+		conf_scope_error(scope, "timeout", "'timeout' is finer than a millisecond");
+}
+
+static void
+check_link(void *obj, const struct conf_scope *scope)
+{
+	const struct links_link *l = obj;
+
+	check_text(scope, "name", l->name);
+	check_text(scope, "name_en", l->name_en);
+	check_text(scope, "short", l->short_zh);
+	check_text(scope, "short_en", l->short_en);
+	check_target(scope, l);
+	if (l->chain != NULL && !conf_scope_has(scope, "segment"))
+		conf_scope_error(scope, "chain", "'segment' is missing in link '%s' of chain '%s'",
+		    l->id != NULL ? l->id : "?", l->chain);
+	if (l->probe == 0)
+		return;			/* the rest hangs on the kind */
+	check_kind(scope, l);
+	check_timing(scope, l);
+	if (l->probe == PROBE_SNMP)
+		check_snmp(scope, l);
+}
+
+/* ---------------------------------------------------------------- references */
+
+/* Ids of one list, sorted for look-ups and, as they stand, for suggestions. */
+struct index {
+	const char **sorted, **all;	/* all ends with NULL */
+	size_t n;
+};
+
+static int
+by_name(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Of a list of structs of size bytes, whose id stands at offset. */
+static struct index
+index_new(const struct conf_list *list, size_t size, size_t offset)
+{
+	struct index x = { xcalloc(list->n + 1, sizeof(char *)),
+		xcalloc(list->n + 1, sizeof(char *)), 0 };
+
+	for (size_t i = 0; i < list->n; i++) {
+		const char *id = *(char *const *)((const char *)list->v + i * size + offset);
+
+		if (id == NULL)
+			continue;
+		x.sorted[x.n] = id;
+		x.all[x.n++] = id;
+	}
+	qsort(x.sorted, x.n, sizeof(*x.sorted), by_name);
+	return x;
+}
+
+static void
+index_free(struct index *x)
+{
+	free(x->sorted);
+	free(x->all);
+}
+
+/* Is id, which the mapping of scope names by key, in the index? */
+static void
+check_reference(const struct index *x, const struct conf_scope *scope, const char *noun,
+    const char *own_id, const char *key, const char *id)
+{
+	const char *hint;
+
+	if (id == NULL || bsearch(&id, x->sorted, x->n, sizeof(*x->sorted), by_name) != NULL)
+		return;
+	hint = conf_suggest(id, x->all);
+	conf_scope_error(scope, key, "%s '%s' names %s '%s', which is not defined%s%s%s", noun,
+	    own_id != NULL ? own_id : "?", key, id, hint != NULL ? " (did you mean '" : "",
+	    hint != NULL ? hint : "", hint != NULL ? "'?)" : "");
+}
+
+static int
+by_agent_and_id(const void *a, const void *b)
+{
+	const struct links_link *x = *(const struct links_link *const *)a;
+	const struct links_link *y = *(const struct links_link *const *)b;
+	int c = strcmp(x->agent, y->agent);
+
+	if (c == 0)
+		c = strcmp(x->id, y->id);
+	return c != 0 ? c : x < y ? -1 : 1;
+}
+
+/* A link's id may stand once in its agent. */
+static void
+check_twice(const struct conf_scope *scope, const struct conf_list *links)
+{
+	const struct links_link *l = links->v, **v = xcalloc(links->n + 1, sizeof(*v));
+	size_t n = 0;
+
+	for (size_t i = 0; i < links->n; i++)
+		if (l[i].id != NULL && l[i].agent != NULL)
+			v[n++] = &l[i];
+	qsort(v, n, sizeof(*v), by_agent_and_id);
+	for (size_t i = 1, first = 0; i < n; i++) {
+		struct conf_scope item;
+
+		if (strcmp(v[i]->agent, v[first]->agent) != 0 ||
+		    strcmp(v[i]->id, v[first]->id) != 0) {
+			first = i;
+			continue;
+		}
+		item = conf_scope_item(scope, "links", (size_t)(v[i] - l));
+		conf_scope_error(&item, "id",
+		    "link '%s' of agent '%s' stands twice (first in line %d)", v[i]->id,
+		    v[i]->agent, v[first]->where.line);
+	}
+	free(v);
+}
+
+static void
+check_file(void *obj, const struct conf_scope *scope)
+{
+	const struct links_conf *c = obj;
+	const struct links_agent *a = c->agents.v;
+	const struct links_link *l = c->links.v;
+	struct index vendors = index_new(&c->vendors, sizeof(struct links_vendor),
+	    offsetof(struct links_vendor, id));
+	struct index agents = index_new(&c->agents, sizeof(*a), offsetof(struct links_agent, id));
+	struct index chains = index_new(&c->chains, sizeof(struct links_chain),
+	    offsetof(struct links_chain, id));
+
+	for (size_t i = 0; i < c->agents.n; i++) {
+		struct conf_scope item = conf_scope_item(scope, "agents", i);
+
+		check_reference(&vendors, &item, "agent", a[i].id, "vendor", a[i].vendor);
+	}
+	for (size_t i = 0; i < c->links.n; i++) {
+		struct conf_scope item = conf_scope_item(scope, "links", i);
+
+		check_reference(&agents, &item, "link", l[i].id, "agent", l[i].agent);
+		check_reference(&vendors, &item, "link", l[i].id, "vendor", l[i].vendor);
+		check_reference(&chains, &item, "link", l[i].id, "chain", l[i].chain);
+	}
+	check_twice(scope, &c->links);
+	index_free(&vendors);
+	index_free(&agents);
+	index_free(&chains);
+}
+
+#define SCHEMA(id, text, type, rows, func)                                                         \
+	static const struct conf_schema id = {                                                     \
+		.noun = text, .size = sizeof(struct type), .keys = rows,                           \
+		.where = offsetof(struct type, where), .check = func                               \
+	}
+SCHEMA(vendor_schema, "vendor", links_vendor, vendor_keys, check_vendor);
+SCHEMA(agent_schema, "agent", links_agent, agent_keys, check_agent);
+SCHEMA(chain_schema, "chain", links_chain, chain_keys, check_chain);
+SCHEMA(link_schema, "link", links_link, link_keys, check_link);
+
+static const struct conf_key file_keys[] = {
+	ROW(links_conf, vendors, .name = "vendors", .type = CONF_MAP_LIST, .flags = CONF_REQUIRED,
+	    .sub = &vendor_schema, .help = "The cloud providers under supervision."),
+	ROW(links_conf, agents, .name = "agents", .type = CONF_MAP_LIST, .flags = CONF_REQUIRED,
+	    .sub = &agent_schema, .help = "The hosts that measure."),
+	ROW(links_conf, chains, .name = "chains", .type = CONF_MAP_LIST, .sub = &chain_schema,
+	    .help = "End-to-end paths of services."),
+	ROW(links_conf, links, .name = "links", .type = CONF_MAP_LIST, .sub = &link_schema,
+	    .help = "What is measured."),
+	{ .name = NULL },
+};
+
+const struct conf_schema links_schema = {
+	.noun = "links.yaml", .size = sizeof(struct links_conf), .keys = file_keys,
+	.where = SIZE_MAX, .check = check_file,
+};
