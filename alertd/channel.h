@@ -13,12 +13,15 @@
  */
 #pragma once
 
+#include <sys/queue.h>
+
 #include "alertd/alertd_conf.h"
 #include "alertd/outbox.h"
 #include "common/clock.h"
 
 struct event_base;
 struct curl_pool;
+struct trap_worker;
 struct channel;
 
 struct channel_message {		/* borrowed for the call of send() */
@@ -36,11 +39,13 @@ typedef void channel_done(void *arg, uint64_t id, enum outbox_outcome outcome, c
 struct channel_env {			/* borrowed, outlives the channel */
 	struct event_base *base;
 	struct curl_pool *curl;		/* channel_curl.h: kannel, http, smtp */
-	const char *state_dir;		/* trap: SNMP engine */
+	struct trap_worker *traps;	/* channel_trap.h */
 	const char *host;		/* our name in Message-ID and EHLO */
 	channel_done *done;
 	void *arg;
 };
+
+struct channel_answer;
 
 struct channel_ops {
 	const char *kind;
@@ -55,6 +60,8 @@ struct channel {
 	const struct channel_conf *conf;	/* borrowed, outlives the channel */
 	const struct channel_env *env;
 	void *state;			/* of the kind */
+	struct event *later;		/* channel_later() */
+	TAILQ_HEAD(, channel_answer) answers;
 };
 
 extern const struct channel_ops channel_file_ops, channel_kannel_ops, channel_http_ops,
@@ -66,6 +73,8 @@ struct channel *channel_new(const struct channel_conf *conf, const struct channe
 void channel_free(struct channel *);
 void channel_send(struct channel *, const struct channel_message *);
 
+/* For the kinds: done() for message id, from the loop. */
+void channel_later(struct channel *, uint64_t id, enum outbox_outcome outcome, const char *detail);
 /*
  * The text to send, malloc'd: body, with "(可能重复)" or "(may be repeated)"
  * behind it when m->repeat and the sum fits into units (0: no limit).

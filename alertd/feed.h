@@ -1,7 +1,8 @@
 /*
  * feed.h - the session with the collector: journal records in, events out.
  *
- * Sans I/O: written against conn.h, time passed in; main.c connects.
+ * Sans I/O: written against conn.h and the doors of clock and randomness;
+ * main.c connects.
  *
  *   -> HELLO                      <- WELCOME
  *   -> FEED_START{from, window}   <- FEED_RECORD ...
@@ -17,6 +18,7 @@
 
 #include "alertd/core.h"
 #include "common/conn.h"
+#include "common/rng.h"
 
 struct feed;
 
@@ -25,7 +27,7 @@ struct feed_ops {
 	void (*event)(void *arg, struct event *ev);
 	/* All events of record seq were given: it may be acknowledged once they are durable. */
 	void (*done)(void *arg, uint64_t seq);
-	/* WELCOME came (up), or the session ended (why: one line). */
+	/* WELCOME came (up), or the session or an attempt to have one ended (why: one line). */
 	void (*state)(void *arg, bool up, const char *why);
 	/* Retention took count records before seq. */
 	void (*lost)(void *arg, uint64_t seq, uint64_t count);
@@ -39,21 +41,29 @@ struct feed_stat {
 	uint64_t bad, repeated, lost;
 };
 
-/* next_seq: first record wanted.  ops and arg are borrowed. */
-struct feed *feed_new(uint64_t next_seq, int64_t stale_after_ns, const struct clock *clock,
-    const struct feed_ops *ops, void *arg);
-void feed_free(struct feed *);		/* closes its connection */
+struct feed_opts {
+	uint64_t next_seq;		/* first record wanted; 0: the first that stands */
+	int64_t stale_after_ns;
+	const struct clock *clock;	/* borrowed */
+	struct rng *rng;		/* borrowed: jitter of the back-off */
+	const struct feed_ops *ops;	/* borrowed */
+	void *arg;
+};
+
+struct feed *feed_new(const struct feed_opts *);
+void feed_free(struct feed *);		/* closes its connection; NULL is allowed */
 void feed_stale_after(struct feed *, int64_t stale_after_ns);
 
 /* Handler for tls_connect(); arg is the struct feed. */
 extern const struct conn_handler feed_conn_handler;
-/* The connection that was started; the feed owns it from here on. */
-void feed_connecting(struct feed *, struct conn *conn, struct mono now);
-/* Deadlines: HELLO answered in 10 s, something heard in 30 s.  Call about once a second. */
-void feed_tick(struct feed *, struct mono now);
-/* When to connect again: back-off 0.5 s to 30 s with jitter from rnd (0..1); INT64_MAX while connected. */
+/* When to connect: 0.5 s to 30 s after a failure, with jitter; INT64_MAX while a connection stands. */
 struct mono feed_retry_at(const struct feed *);
-void feed_failed(struct feed *, struct mono now, double rnd, const char *why);
+/* The connection that was started; the feed owns it from here on. */
+void feed_connecting(struct feed *, struct conn *conn);
+/* It could not even be started. */
+void feed_failed(struct feed *, const char *why);
+/* Deadlines: WELCOME within 15 s, something heard within 45 s.  Call about once a second. */
+void feed_tick(struct feed *);
 /* Everything up to seq is durable: tell the collector. */
 void feed_ack(struct feed *, uint64_t seq);
 /* Stops or goes on reading (the database is not writable). */
