@@ -4,7 +4,8 @@
  * The supervisor gives each child the write end of a pipe and names it in the
  * environment (LINKWATCH_HEARTBEAT_FD). A byte a second from the child's own
  * loop; when none came for HEARTBEAT_LIMIT_S the child is hung and gets
- * SIGABRT. Without the variable (a child started by hand) nothing happens.
+ * SIGABRT. When the supervisor itself is gone the child gets SIGTERM from its
+ * own beat. Without the variable (a child started by hand) nothing happens.
  */
 #pragma once
 

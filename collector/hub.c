@@ -22,6 +22,7 @@
 #define CHECKPOINT_MAX (256 * 1024 * 1024)
 #define CHECKPOINT_NS (60 * NS_PER_S)
 #define ALIVE_NS (5 * NS_PER_S)
+#define STOP_RETRY_MS 1000
 #define VERSION_MIN 1
 #define VERSION_MAX 1
 
@@ -218,18 +219,27 @@ checkpoint(struct hub *h)
 }
 
 void
-hub_close(struct hub *h, bool stop)
+hub_stop(struct hub *h)
 {
 	struct session *s;
-	size_t i;
 
 	if (h == NULL)
 		return;
-	if (stop)
-		hub_commit(h);		/* what can still be acknowledged is */
-	for (i = 0; (s = table_next(&h->conns, &i)) != NULL; i = 0)
-		session_end(s, stop ? REFUSE_BUSY : 0, "the collector stops", 1000);
-	if (stop) {
+	hub_commit(h);			/* what can still be acknowledged is */
+	for (size_t i = 0; (s = table_next(&h->conns, &i)) != NULL; i = 0)
+		session_end(s, REFUSE_BUSY, "the collector stops", STOP_RETRY_MS);
+}
+
+void
+hub_close(struct hub *h, bool clean)
+{
+	struct session *s;
+
+	if (h == NULL)
+		return;
+	for (size_t i = 0; (s = table_next(&h->conns, &i)) != NULL; i = 0)
+		session_end(s, 0, "the collector stops", 0);
+	if (clean) {
 		refusals_tick(h, true);
 		hub_event(h, clock_wall(h->o.clock), "stop", "");
 		if (hub_commit(h) == 0)

@@ -26,7 +26,7 @@ struct series_ds {
 };
 
 struct series_rra {
-	const char *cf;			/* "AVERAGE" or "MAX" */
+	const char *cf;			/* "AVERAGE", "MIN" or "MAX" */
 	uint32_t pdp;			/* steps in a row */
 	uint32_t rows;
 };

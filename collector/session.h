@@ -61,8 +61,13 @@ struct hub_stat {
  * 0 or -errno with a line in why.
  */
 int hub_open(struct hub **out, const struct hub_opts *, char *why, size_t n);
-/* Ends every session, without callbacks. stop: appends "stop", commits, writes the checkpoint. */
-void hub_close(struct hub *, bool stop);
+/* Acknowledges what it can and ends every session (REFUSE_BUSY); NULL is allowed. */
+void hub_stop(struct hub *);
+/*
+ * Frees it, with what sessions are left; no conn may call back any more.  clean: appends "stop", commits
+ * and writes the checkpoint; otherwise nothing is written, as in a crash. NULL is allowed.
+ */
+void hub_close(struct hub *, bool clean);
 
 /* The callbacks for tls_listen() or a simulated net; arg is the hub. */
 const struct conn_handler *hub_handler(void);

@@ -1,0 +1,88 @@
+/*
+ * shelf.h - all RRD files of a store: which there are, what waits for them,
+ * and what happens to a bad one.
+ *
+ * A file that is damaged or has another layout than its link now wants is set
+ * aside (renamed to LINK.rrd.damaged-TIME or LINK.rrd.old-TIME, told in the log)
+ * and its series "wants a rebuild": the store reads the journal again for it.
+ * So does a series whose rows could not be written for any other reason.
+ *
+ * Files in the directory of the RRD files:
+ *   .series    AGENT/LINK, one a line: files that have been made
+ *   .rebuild   AGENT/LINK, one a line: rebuilds that are not finished
+ *   .opening   the file that librrd works on right now; empty: none
+ *   .plan      the last Plan
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "collector/gather.h"
+#include "collector/series.h"
+#include "collector/table.h"
+#include "common/clock.h"
+
+struct shelf;
+
+enum series_state {
+	SERIES_READY = 0,
+	SERIES_WANTS_REBUILD,		/* rows of the live stream are left out */
+	SERIES_REBUILDING,		/* a pass over the journal brings its rows */
+};
+
+struct series {
+	char name[SERIES_PATH_MAX];	/* "AGENT/LINK" */
+	char path[SERIES_PATH_MAX];	/* "AGENT/LINK.rrd" */
+	struct series_def def;
+	struct gather gather;
+	enum series_state state;
+	bool is_known;			/* has had a file */
+	int64_t retry_ns;		/* monotonic: not before; 0: at once */
+	int64_t written;		/* stamp of the last row that this process wrote */
+};
+
+struct shelf_opts {
+	const char *dir;		/* copied; must exist */
+	struct series_policy policy;
+	size_t rows;
+	int64_t age_ns;
+	const struct clock *clock;	/* borrowed */
+};
+
+struct shelf_stat {
+	uint64_t series, rows, writes, late, repeats, odd, aside, failures, waiting;
+};
+
+/* crashed: the process before died inside librrd: the file it worked on is set aside. -errno with a line in why. */
+int shelf_open(struct shelf **out, const struct shelf_opts *, bool crashed, char *why, size_t n);
+void shelf_close(struct shelf *);	/* writes nothing; NULL is allowed */
+
+/* Which links there are from now on; save: also into .plan. */
+void shelf_plan(struct shelf *, const Linkwatch__Pb__Plan *, bool save);
+/* The Plan of .plan, owned by the caller, or NULL. */
+Linkwatch__Pb__Plan *shelf_saved_plan(const struct shelf *);
+
+/* Takes in the samples of one JREC_BATCH payload. rebuilding: for the series of a pass only, else for the others. */
+void shelf_batch(struct shelf *, uint64_t seq, const void *data, size_t len, bool rebuilding);
+/* Writes what is due (all: everything). */
+void shelf_flush(struct shelf *, bool all);
+struct series *shelf_find(const struct shelf *, const char *name);
+/* Writes this one; 0 or -errno (it then wants a rebuild, or waits). */
+int shelf_flush_one(struct shelf *, struct series *);
+/* Sets the file aside and lets the series be rebuilt. */
+void shelf_rebuild(struct shelf *, struct series *);
+
+/* For when no store runs: sets the file of name in dir aside and notes that it is to be rebuilt. */
+int shelf_note_rebuild(const char *dir, const char *name, char *why, size_t n);
+
+/* Does any series want a rebuild and may it begin? Then they are REBUILDING from here on. */
+bool shelf_begin_pass(struct shelf *);
+/* The pass has reached the live stream. */
+void shelf_end_pass(struct shelf *);
+
+/* The lowest record whose rows are not in a file; UINT64_MAX: none waits. */
+uint64_t shelf_lowest(const struct shelf *);
+/* Makes everything that was written durable. */
+int shelf_sync(struct shelf *);
+void shelf_stat(const struct shelf *, struct shelf_stat *);

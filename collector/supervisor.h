@@ -1,0 +1,22 @@
+/*
+ * supervisor.h - keeps the collector's processes alive.
+ *
+ * Each child is this program again (fork and exec of /proc/self/exe with --role).
+ * A child that dies or whose heartbeat (heartbeat.h) stops is started again:
+ * at once after a long life, else after 0.25 s, doubled up to 30 s.  Children
+ * die with the supervisor (PR_SET_PDEATHSIG).  SIGHUP is passed on; SIGTERM
+ * and SIGINT stop the children in reverse order, with SIGKILL after 10 s.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "common/collector_conf.h"
+
+struct supervisor_opts {
+	const char *conf_path;
+	const char *const *role;	/* names for --role, in the order of starting; ended by NULL */
+};
+
+/* Runs until a signal says stop: the exit status. */
+int supervisor_run(const struct supervisor_opts *);
