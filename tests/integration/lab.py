@@ -205,8 +205,13 @@ class Stack:
 
     @staticmethod
     def _policy():
+        """The built-in one, but nothing waits: neither for more of the same nor for the morning."""
+        quick = {'group': '0s', 'hold': '2s', 'watch': '3s'}
         return {'contacts': [{'id': 'duty', 'name': '值班', 'name_en': 'Duty', 'lang': 'zh', 'role': 'duty',
-                              'phone': '+8613800138000', 'mail': 'ops@example.test'}]}
+                              'phone': '+8613800138000', 'mail': 'ops@example.test'}],
+                'limits': {f'grade_{g}': dict(quick) for g in range(1, 5)},
+                'quiet': {'from': '00:00', 'to': '00:00'}, 'digest': {'grade': 5},
+                'budget': {'per_minute': 50, 'per_hour': 50, 'per_day': 50}}
 
     @property
     def socket(self):
