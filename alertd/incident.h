@@ -78,7 +78,10 @@ struct incident {
 	bool digest;			/* waits for the daily digest */
 	bool overdue;			/* the recovery limit has expired */
 	bool lapsed;			/* was acknowledged, and forgotten */
-	struct wall storm_since;	/* 0: not in a storm */
+	bool grade_set;			/* by a person: duration no longer changes it */
+	struct wall announced;		/* first told; escalation counts from here */
+	char object_zh[64], object_en[64];	/* what the title is about, without its state */
+	double figure, limit;		/* worst: ratio, or RTT in ns; 0: none */
 };
 
 const char *incident_state_name(enum incident_state);		/* "handling" */

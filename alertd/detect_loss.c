@@ -1,0 +1,106 @@
+/*
+ * detect_loss.c - too many packets lost while there is a path.
+ *
+ * Two windows, one for each limit, long enough that the limit can be seen at
+ * this link's rate (three packets at the limit).  Raised when at least min_lost
+ * were lost and the lower bound of the true ratio passes the limit; ended when
+ * the window's ratio lies below the limit by the hysteresis, or when so many
+ * packets came through without a loss that the limit is refuted (rule of
+ * three).  Steps that lost everything wait: if the link turns out to be down
+ * they are no loss but an outage.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "alertd/detect.h"
+#include "alertd/window.h"
+
+struct loss_state {
+	struct detect_head head;
+	struct window window[2];	/* warning, critical */
+	uint32_t pending_sent, pending_steps;	/* of lost steps in a row */
+	int64_t pending_ns;
+	bool over[2];
+};
+
+static void
+judge(struct loss_state *l, const struct detect_conf *c, int i)
+{
+	struct window_sum sum = window_sum(&l->window[i]);
+	double limit = c->loss_limit[i];
+	double ratio = sum.sent == 0 ? 0 : (double)sum.lost / (double)sum.sent;
+
+	if (limit <= 0)
+		l->over[i] = false;
+	else if (!l->over[i])
+		l->over[i] = sum.lost >= c->loss_min_lost &&
+		    ratio_lower(sum.lost, sum.sent, c->loss_z) > limit;
+	else
+		l->over[i] = ratio > limit * (1 - c->loss_hysteresis) &&
+		    (double)window_clean(&l->window[i]) * limit < 3;
+}
+
+static void
+add(struct loss_state *l, const struct detect_conf *c, int64_t at_ns, uint32_t sent, uint32_t lost)
+{
+	for (int i = 0; i < 2; i++) {
+		if (l->window[i].slot_ns != c->loss_span_ns[i] / WINDOW_SLOTS)
+			window_init(&l->window[i], c->loss_span_ns[i]);
+		window_add(&l->window[i], at_ns, sent, lost);
+	}
+}
+
+static void
+loss_feed(void *state, const struct detect_conf *c, const struct detect_step *d)
+{
+	struct loss_state *l = state;
+	bool was = l->head.raised;
+	struct window_sum sum;
+	int worst;
+
+	if (d->all_lost) {
+		if (l->pending_steps++ == 0)
+			l->pending_ns = d->start_ns;
+		l->pending_sent += d->sent;
+		return;
+	}
+	if (l->pending_steps > 0 && l->pending_steps < c->down_after)
+		add(l, c, l->pending_ns, l->pending_sent, l->pending_sent);
+	l->pending_steps = l->pending_sent = 0;
+	if (d->doubtful && d->lost > 0)
+		return;
+	add(l, c, d->start_ns, d->sent, d->lost);
+	judge(l, c, 0);
+	judge(l, c, 1);
+	l->head.raised = l->over[0] || l->over[1];
+	worst = l->over[1] ? 1 : 0;
+	if (l->head.raised) {
+		sum = window_sum(&l->window[worst]);
+		l->head.severity = worst == 1 ? SEVERITY_CRITICAL : SEVERITY_MAJOR;
+		l->head.figure = sum.sent == 0 ? 0 : (double)sum.lost / (double)sum.sent;
+		l->head.limit = c->loss_limit[worst];
+		if (!was)
+			l->head.start_ns = d->start_ns;
+	} else if (was) {
+		l->head.end_ns = d->start_ns;
+	}
+}
+
+static void
+loss_evidence(const void *state, const struct detect_conf *c, char *buf, size_t n)
+{
+	const struct loss_state *l = state;
+	struct window_sum w = window_sum(&l->window[0]), k = window_sum(&l->window[1]);
+
+	snprintf(buf, n, "{\"warning\":{\"lost\":%" PRIu64 ",\"sent\":%" PRIu64
+	    ",\"limit\":%g,\"window_s\":%" PRId64 "},\"critical\":{\"lost\":%" PRIu64
+	    ",\"sent\":%" PRIu64 ",\"limit\":%g,\"window_s\":%" PRId64 "}}",
+	    w.lost, w.sent, c->loss_limit[0], c->loss_span_ns[0] / NS_PER_S,
+	    k.lost, k.sent, c->loss_limit[1], c->loss_span_ns[1] / NS_PER_S);
+}
+
+const struct detect_ops detect_loss_ops = {
+	.keyword = "loss", .kind = ANOMALY_LOSS,
+	.probes = 1u << PROBE_ICMP | 1u << PROBE_TCP,
+	.state_size = sizeof(struct loss_state), .feed = loss_feed, .evidence = loss_evidence,
+};
