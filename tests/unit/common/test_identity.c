@@ -155,7 +155,8 @@ START_TEST(survives_huge_certificates)
 		GENERAL_NAME_set0_value(g, GEN_URI, v);
 		sk_GENERAL_NAME_push(names, g);
 	}
-	X509_delete_ext(t.cert, X509_get_ext_by_NID(t.cert, NID_subject_alt_name, -1));
+	X509_EXTENSION_free(X509_delete_ext(t.cert,
+	    X509_get_ext_by_NID(t.cert, NID_subject_alt_name, -1)));
 	X509_add1_ext_i2d(t.cert, NID_subject_alt_name, names, 0, 0);
 	ck_assert_int_eq(identity_from_cert(t.cert, &id, why, sizeof why), -EINVAL);
 	ck_assert_uint_lt(strlen(why), sizeof why);

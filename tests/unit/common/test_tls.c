@@ -249,6 +249,11 @@ teardown(void)
 	struct disk *d;
 
 	tls_server_free(server);
+	/* Until the clients have seen the end and nothing is left. */
+	for (int i = 0; i < 2000 && event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED) > 0; i++) {
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		usleep(1000);
+	}
 	SSL_CTX_free(server_ctx);
 	testcert_free(&ca);
 	testcert_free(&other_ca);
