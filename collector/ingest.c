@@ -16,7 +16,6 @@
 #include <string.h>
 
 #include "collector/heartbeat.h"
-#include "collector/plan.h"
 #include "collector/session.h"
 #include "common/collector_conf.h"
 #include "common/links.h"
@@ -91,7 +90,7 @@ reload_links(struct ingest *in, uint64_t *revision, char **errors)
 {
 	struct conf_errors errs = { 0 };
 	Linkwatch__Pb__Plan *plan;
-	int r = plan_load(in->conf->links, &plan, &errs);
+	int r = links_load(in->conf->links, &plan, &errs);
 
 	for (size_t i = 0; i < errs.n; i++)
 		log_warning("%s", errs.line[i]);

@@ -20,7 +20,6 @@
 #include "collector/graph_worker.h"
 #include "collector/ingest.h"
 #include "collector/journal_tool.h"
-#include "collector/plan.h"
 #include "collector/shelf.h"
 #include "collector/store.h"
 #include "collector/supervisor.h"
@@ -82,7 +81,7 @@ check(const struct collector_conf *conf)
 	char why[256];
 	int status = 0;
 
-	if (plan_load(conf->links, &plan, &errs) != 0)
+	if (links_load(conf->links, &plan, &errs) != 0)
 		status = 1;
 	conf_errors_print(&errs, stderr);
 	conf_errors_free(&errs);
