@@ -54,10 +54,21 @@ print_value(const struct conf_key *k, const char *field, int indent, FILE *f)
 	}
 }
 
+/* Was it left out, with no default?  A mapping was if it lacks what it requires. */
 static bool
 is_unset(const struct conf_key *k, const char *field)
 {
 	switch (k->type) {
+	case CONF_MAP:
+		for (const struct conf_key *s = k->sub->keys; s->name != NULL; s++)
+			if ((s->flags & CONF_REQUIRED) != 0 && is_unset(s, field + s->offset))
+				return true;
+		return false;
+	case CONF_STR_LIST:
+	case CONF_ID_LIST:
+	case CONF_MAP_LIST:
+		return (k->flags & CONF_REQUIRED) != 0 &&
+		    ((const struct conf_list *)field)->n == 0;
 	case CONF_STR:
 	case CONF_ID:
 	case CONF_PATH:

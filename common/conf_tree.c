@@ -237,7 +237,8 @@ syntax_error(const struct builder *b, const yaml_parser_t *p)
 	const char *hint = "";
 
 	if (byte_at(b, &p->problem_mark) == '\t')
-		hint = " (a tab; indent with blanks)";
+		hint = strstr(problem, "tab") != NULL ? " (indent with blanks)" :
+		    " (a tab; indent with blanks)";
 	if (p->context != NULL && p->context_mark.line != p->problem_mark.line)
 		conf_error(b->errs, b->name, where_of(&p->problem_mark),
 		    "syntax: %s%s, %s that begins in line %zu", problem, hint, p->context,
