@@ -61,7 +61,8 @@ int spool_open(struct spool **out, struct disk *disk, struct rng *rng,
     const struct spool_opts *, struct wall now, char *why, size_t n);
 void spool_close(struct spool *);	/* saves the cursor; NULL is allowed */
 
-const uint8_t *spool_boot_id(const struct spool *);	/* BOOT_ID_LEN bytes; may change, see below */
+/* BOOT_ID_LEN bytes.  Another one after spool_restart(), and after damage found while running. */
+const uint8_t *spool_boot_id(const struct spool *);
 void spool_stat(const struct spool *, struct spool_stat *);
 
 /*
@@ -84,12 +85,11 @@ int spool_get(struct spool *, uint64_t seq, struct spool_batch *out);
 int spool_ack(struct spool *, uint64_t seq);
 
 /*
- * The collector holds batches of this boot_id up to acked, more than this spool has ever written:
- * numbers were lost here.  Makes a new boot_id; what was written since spool_open() is kept under
- * new numbers from 1, what was before it counts as acknowledged.  0 or -errno (then nothing
- * has changed).
+ * Does a collector that holds batches of this boot_id up to acked show that this spool lost some
+ * (a disk that lied), so that their numbers would be used twice?  sent: highest seq that this
+ * process has sent under this boot_id, 0: none.
  */
-int spool_restart(struct spool *, uint64_t acked, struct wall now);
-/* Would a collector that holds up to acked show that numbers were lost? sent: highest seq that
- * this process has sent, 0: none. */
 bool spool_lost_numbers(const struct spool *, uint64_t acked, uint64_t sent);
+/* The answer to it: a new boot_id, under which numbers begin with the first batch that was written
+ * since spool_open(); those before count as acknowledged.  0, or -errno and nothing has changed. */
+int spool_restart(struct spool *);

@@ -61,3 +61,12 @@ void agent_conf_free(struct agent_conf *);
 
 /* "host:port" or "[v6]:port" into host (n bytes, without brackets) and port.  -EINVAL. */
 int agent_conf_collector(const char *text, char *host, size_t n, char port[6]);
+
+/* A rule of guard.allow. */
+struct allow_rule {
+	bool is_network;		/* else a name, or "*." and a name */
+	uint8_t addr[16];		/* IPv4 as ::ffff:a.b.c.d */
+	unsigned bits;			/* of addr that count: 96.. for IPv4 */
+};
+/* 0, or -EINVAL: neither network nor name. */
+int agent_conf_allow(const char *text, struct allow_rule *out);

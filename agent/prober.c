@@ -1,0 +1,561 @@
+/*
+ * prober.c - the loop's side of probing.
+ */
+#include "agent/prober.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/guard.h"
+#include "agent/probe_icmp.h"
+#include "agent/resolver.h"
+#include "agent/sampler.h"
+#include "agent/schedule.h"
+#include "agent/target.h"
+#include "common/log.h"
+#include "common/mem.h"
+
+#define LOOKUP_AGAIN_NS (60 * NS_PER_S)
+#define LOOKUP_RETRY_NS (10 * NS_PER_S)
+#define CLOCK_JUMP_NS (100 * NS_PER_MS)
+#define SLEPT_NS (500 * NS_PER_MS)	/* so late a loop may have missed replies */
+#define ACTIONS_MAX 4096		/* in one pass: the loop has other work too */
+
+struct link {
+	struct prober *prober;
+	struct target target;
+	struct probe probe;
+	struct sampler sampler;
+	struct schedule_entry entry;
+	bool is_name, told_lookup, told_forbidden, told_send;
+	struct resolver_query *query;
+	int64_t lookup_ns;		/* mono: when to look the name up again */
+	int64_t last_send_ns;		/* mono */
+	uint32_t flags_next;		/* for the step that begins next */
+	bool keep;			/* in the plan that is being adopted */
+};
+
+struct prober {
+	struct probe_env env;
+	struct resolver *resolver;
+	struct guard *guard;
+	void (*sample)(void *arg, const struct sample *);
+	void *arg;
+	struct schedule *schedule;
+	struct event *tick, *second;
+	struct link **link;
+	size_t links;
+	uint32_t refused;
+	uint64_t revision;
+	int64_t wall_ns;		/* wall - mono when last looked */
+	uint64_t drops;
+	uint64_t late_sends, clock_jumps, resolver_failures;
+	int64_t loop_lag_ns;
+};
+
+static int64_t
+wall_offset(const struct prober *pr)
+{
+	return clock_wall(pr->env.clock).ns - clock_mono(pr->env.clock).ns;
+}
+
+static void
+arm(struct prober *pr)
+{
+	int64_t due = schedule_due(pr->schedule).ns;
+	int64_t wait = due - clock_mono(pr->env.clock).ns;
+	struct timeval tv;
+
+	if (due == INT64_MAX) {
+		evtimer_del(pr->tick);
+		return;
+	}
+	if (wait < 0)
+		wait = 0;
+	tv = (struct timeval){ .tv_sec = wait / NS_PER_S, .tv_usec = wait % NS_PER_S / NS_PER_US };
+	evtimer_add(pr->tick, &tv);
+}
+
+/* ---------------------------------------------------------------- addresses */
+
+static void
+address_text(const struct sockaddr_storage *ss, socklen_t len, char text[NI_MAXHOST])
+{
+	if (getnameinfo((const struct sockaddr *)ss, len, text, NI_MAXHOST, NULL, 0,
+	    NI_NUMERICHOST) != 0)
+		snprintf(text, NI_MAXHOST, "?");
+}
+
+/* The address in use if the name still has it, else the first that the guard allows. */
+static bool
+choose_address(struct link *l, const struct resolver_answer *a)
+{
+	size_t best = a->n;
+	char text[NI_MAXHOST];
+
+	for (size_t i = a->n; i-- > 0;) {
+		if (!guard_allows(l->prober->guard, l->target.host,
+		    (const struct sockaddr *)&a->addr[i]))
+			continue;
+		best = i;
+		if (a->len[i] == l->probe.to_len &&
+		    memcmp(&a->addr[i], &l->probe.to, a->len[i]) == 0)
+			return true;
+	}
+	if (best == a->n)
+		return false;
+	l->probe.to = a->addr[best];
+	l->probe.to_len = a->len[best];
+	address_text(&l->probe.to, l->probe.to_len, text);
+	log_inform("link=%s: %s has address %s", l->target.id, l->target.host, text);
+	return true;
+}
+
+static void
+on_looked_up(void *arg, const struct resolver_answer *a)
+{
+	struct link *l = arg;
+	int64_t now = clock_mono(l->prober->env.clock).ns;
+
+	l->query = NULL;
+	l->lookup_ns = now + (a->n > 0 ? LOOKUP_AGAIN_NS : LOOKUP_RETRY_NS);
+	if (a->n == 0) {
+		l->prober->resolver_failures++;
+		if (!l->told_lookup)
+			log_warning("link=%s: cannot resolve %s: %s", l->target.id, l->target.host,
+			    a->error);
+		l->told_lookup = true;
+		return;			/* an address that it had stays */
+	}
+	if (l->told_lookup)
+		log_notice("link=%s: %s resolves again", l->target.id, l->target.host);
+	l->told_lookup = false;
+	if (choose_address(l, a)) {
+		l->told_forbidden = false;
+		return;
+	}
+	l->probe.to_len = 0;
+	if (!l->told_forbidden)
+		log_warning("link=%s: no address of %s is in the allow-list", l->target.id,
+		    l->target.host);
+	l->told_forbidden = true;
+}
+
+static void
+look_up(struct link *l)
+{
+	l->query = resolver_ask(l->prober->resolver, l->target.host, l->target.family,
+	    l->target.port, on_looked_up, l);
+}
+
+static void
+on_second(evutil_socket_t fd, short what, void *arg)
+{
+	struct prober *pr = arg;
+	int64_t now = clock_mono(pr->env.clock).ns;
+
+	(void)fd;
+	(void)what;
+	for (size_t i = 0; i < pr->links; i++)
+		if (pr->link[i]->is_name && pr->link[i]->query == NULL &&
+		    now >= pr->link[i]->lookup_ns)
+			look_up(pr->link[i]);
+}
+
+/* ------------------------------------------------------------------ actions */
+
+static void
+begin_step(struct link *l, const struct schedule_action *a)
+{
+	sampler_begin(&l->sampler, a->step, a->start_wall_ns);
+	sampler_flag(&l->sampler, a->step, l->flags_next);
+	l->flags_next = 0;
+}
+
+static void
+tell_send_error(struct link *l, int rc)
+{
+	if (rc == 0 && l->told_send)
+		log_notice("link=%s: requests leave again", l->target.id);
+	else if (rc != 0 && !l->told_send)
+		log_warning("link=%s: cannot send: %s", l->target.id, strerror(-rc));
+	l->told_send = rc != 0;
+}
+
+static void
+send_request(struct link *l, const struct schedule_action *a, struct mono now)
+{
+	struct prober *pr = l->prober;
+	uint64_t token = sampler_token(a->step, a->packet);
+	int rc;
+
+	if (a->late_ns > schedule_tolerance(a->entry)) {
+		pr->late_sends++;
+		sampler_flag(&l->sampler, a->step, SAMPLE_LATE);
+	}
+	if (l->last_send_ns != 0 && now.ns - l->last_send_ns < a->entry->slot_ns / 2)
+		sampler_flag(&l->sampler, a->step, SAMPLE_BURST);
+	l->last_send_ns = now.ns;
+	if (l->probe.to_len == 0) {
+		sampler_not_sent(&l->sampler, token, l->told_forbidden ? CAUSE_NOT_SENT :
+		    CAUSE_RESOLVE);
+		return;
+	}
+	if (!guard_take(pr->guard, now)) {
+		sampler_not_sent(&l->sampler, token, CAUSE_NOT_SENT);
+		log_limited(LOG_WARNING, "cap", 1, "guard: packet cap reached, requests left out");
+		return;
+	}
+	sampler_sent(&l->sampler, token);
+	rc = l->probe.ops->send(&l->probe, token);
+	if (rc != 0)
+		sampler_not_sent(&l->sampler, token, CAUSE_NOT_SENT);
+	tell_send_error(l, rc);
+}
+
+static void
+emit(struct prober *pr, const struct sample *s)
+{
+	pr->sample(pr->arg, s);
+}
+
+static void
+act(struct prober *pr, const struct schedule_action *a, struct mono now)
+{
+	struct link *l = a->entry->user;
+	struct sample s;
+
+	switch (a->what) {
+	case SCHEDULE_SEND:
+		if (a->packet == 0)
+			begin_step(l, a);
+		send_request(l, a, now);
+		break;
+	case SCHEDULE_SKIP:
+		if (a->packet == 0)
+			begin_step(l, a);
+		pr->late_sends++;
+		sampler_flag(&l->sampler, a->step, SAMPLE_LATE);
+		sampler_not_sent(&l->sampler, sampler_token(a->step, a->packet), CAUSE_NOT_SENT);
+		break;
+	case SCHEDULE_MISSED:
+		sampler_missed(&l->sampler, a->start_wall_ns, &s);
+		emit(pr, &s);
+		break;
+	case SCHEDULE_CLOSE:
+		if (sampler_close(&l->sampler, a->step, a->late_ns > SLEPT_NS, &s))
+			emit(pr, &s);
+		break;
+	}
+}
+
+static void
+flag_all(struct prober *pr, uint32_t kind, uint32_t flags, bool next_too)
+{
+	for (size_t i = 0; i < pr->links; i++) {
+		if (kind != 0 && pr->link[i]->target.kind != kind)
+			continue;
+		sampler_flag_open(&pr->link[i]->sampler, flags);
+		if (next_too)
+			pr->link[i]->flags_next |= flags;
+	}
+}
+
+static void
+watch_clock(struct prober *pr)
+{
+	int64_t offset = wall_offset(pr), moved = offset - pr->wall_ns;
+
+	pr->wall_ns = offset;
+	if (moved > -CLOCK_JUMP_NS && moved < CLOCK_JUMP_NS)
+		return;
+	pr->clock_jumps++;
+	log_warning("clock: the wall clock jumped by %.3f s", (double)moved / NS_PER_S);
+	flag_all(pr, 0, SAMPLE_CLOCK_JUMP, true);
+}
+
+static void
+watch_sockets(struct prober *pr)
+{
+	struct icmp_stat st;
+
+	if (pr->env.icmp == NULL)
+		return;
+	icmp_drain(pr->env.icmp);
+	icmp_stat(pr->env.icmp, &st);
+	if (st.drops == pr->drops)
+		return;
+	log_limited(LOG_WARNING, "icmp-drops", 1, "icmp: our socket dropped %" PRIu64 " datagrams",
+	    st.drops - pr->drops);
+	pr->drops = st.drops;
+	flag_all(pr, PROBE_ICMP, SAMPLE_SOCKET_DROPS, false);
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct prober *pr = arg;
+	struct mono now = clock_mono(pr->env.clock);
+	int64_t lag = now.ns - schedule_due(pr->schedule).ns;
+	struct schedule_action a;
+
+	(void)fd;
+	(void)what;
+	if (schedule_due(pr->schedule).ns != INT64_MAX && lag > pr->loop_lag_ns)
+		pr->loop_lag_ns = lag;
+	watch_clock(pr);
+	watch_sockets(pr);
+	for (unsigned i = 0; i < ACTIONS_MAX; i++) {
+		now = clock_mono(pr->env.clock);
+		if (!schedule_next(pr->schedule, now, pr->wall_ns, &a))
+			break;
+		act(pr, &a, now);
+	}
+	arm(pr);
+}
+
+static void
+on_done(struct probe *p, const struct probe_result *r)
+{
+	struct link *l = p->owner;
+
+	sampler_result(&l->sampler, r);
+}
+
+/* ----------------------------------------------------------------- the plan */
+
+static void
+link_free(struct link *l)
+{
+	if (l->query != NULL)
+		resolver_cancel(l->prober->resolver, l->query);
+	probe_close(&l->probe);
+	sampler_fini(&l->sampler);
+	target_fini(&l->target);
+	free(l);
+}
+
+static void
+link_remove(struct link *l)
+{
+	schedule_remove(l->prober->schedule, &l->entry);
+	link_free(l);
+}
+
+/* Takes over *t.  NULL with a line in why. */
+static struct link *
+link_add(struct prober *pr, struct target *t, char *why, size_t n)
+{
+	struct link *l = xcalloc(1, sizeof *l);
+
+	l->prober = pr;
+	l->target = *t;
+	if (probe_open(&l->probe, &pr->env, &l->target, l, why, n) != 0) {
+		target_fini(&l->target);
+		free(l);
+		return NULL;
+	}
+	sampler_init(&l->sampler, l->target.id, l->target.count, l->target.step_ns,
+	    l->target.timeout_ns);
+	l->probe.to_len = target_literal(l->target.host, l->target.port, &l->probe.to);
+	l->is_name = l->probe.to_len == 0;
+	if (l->is_name)
+		look_up(l);
+	schedule_add(pr->schedule, &l->entry, l, l->target.step_ns, l->target.count,
+	    l->target.timeout_ns, rng_double(pr->env.rng), clock_mono(pr->env.clock),
+	    pr->wall_ns);
+	pr->link = xreallocarray(pr->link, pr->links + 1, sizeof *pr->link);
+	pr->link[pr->links++] = l;
+	return l;
+}
+
+static struct link *
+find_link(const struct prober *pr, const char *id)
+{
+	for (size_t i = 0; i < pr->links; i++)
+		if (strcmp(pr->link[i]->target.id, id) == 0)
+			return pr->link[i];
+	return NULL;
+}
+
+static int
+check_family(const struct target *t, char *why, size_t n)
+{
+	struct sockaddr_storage ss;
+
+	if (target_literal(t->host, 0, &ss) == 0 || t->family == AF_UNSPEC ||
+	    ss.ss_family == t->family)
+		return 0;
+	snprintf(why, n, "target is an address of the other family");
+	return -EINVAL;
+}
+
+/* One link of the plan; false with a line in why: refused. */
+static bool
+adopt(struct prober *pr, const Linkwatch__Pb__Link *def, char *why, size_t n)
+{
+	struct target t;
+	struct link *l;
+
+	if (target_init(&t, def, why, n) != 0) {
+		target_fini(&t);
+		return false;
+	}
+	l = find_link(pr, t.id);
+	if (l != NULL && l->keep) {
+		snprintf(why, n, "id occurs twice in the plan");
+		target_fini(&t);
+		return false;
+	}
+	if (check_family(&t, why, n) != 0 || guard_admit(pr->guard, &t, why, n) != 0) {
+		target_fini(&t);
+		return false;
+	}
+	if (l != NULL && target_equal(&l->target, &t)) {
+		target_fini(&t);
+		l->keep = true;
+		return true;
+	}
+	if (l != NULL)
+		l->target.id[0] = '\0';	/* its name is taken by the new one; it goes below */
+	l = link_add(pr, &t, why, n);
+	if (l == NULL)
+		return false;
+	l->keep = true;
+	return true;
+}
+
+static void
+add_refusal(Linkwatch__Pb__PlanResult *r, const char *link, const char *reason)
+{
+	r->link = xreallocarray(r->link, r->n_link + 1, sizeof *r->link);
+	r->reason = xreallocarray(r->reason, r->n_reason + 1, sizeof *r->reason);
+	r->link[r->n_link++] = xstrdup(link);
+	r->reason[r->n_reason++] = xstrdup(reason);
+}
+
+void
+prober_plan(struct prober *pr, const Linkwatch__Pb__Plan *plan, Linkwatch__Pb__PlanResult **result)
+{
+	Linkwatch__Pb__PlanResult *r = xcalloc(1, sizeof *r);
+	char why[160], id[4 * ID_MAX + 1];
+	size_t kept = 0;
+
+	linkwatch__pb__plan_result__init(r);
+	r->revision = plan->revision;
+	guard_begin(pr->guard);
+	for (size_t i = 0; i < pr->links; i++)
+		pr->link[i]->keep = false;
+	for (size_t i = 0; i < plan->n_link; i++) {
+		if (adopt(pr, plan->link[i], why, sizeof why))
+			continue;
+		log_escape(id, sizeof id, plan->link[i]->id, strnlen(plan->link[i]->id, ID_MAX));
+		log_warning("link=%s: refused: %s", id, why);
+		add_refusal(r, id, why);
+	}
+	for (size_t i = 0; i < pr->links; i++) {
+		if (pr->link[i]->keep)
+			pr->link[kept++] = pr->link[i];
+		else
+			link_remove(pr->link[i]);
+	}
+	pr->links = kept;
+	pr->refused = (uint32_t)r->n_link;
+	pr->revision = plan->revision;
+	log_notice("plan %016" PRIx64 ": %zu links, %zu refused", plan->revision, kept, r->n_link);
+	arm(pr);
+	*result = r;
+}
+
+void
+prober_guard(struct prober *pr, struct guard *guard)
+{
+	pr->guard = guard;
+	for (size_t i = 0; i < pr->links; i++)
+		if (pr->link[i]->is_name) {
+			pr->link[i]->probe.to_len = 0;	/* until the new guard has seen it */
+			pr->link[i]->lookup_ns = 0;
+		}
+}
+
+void
+prober_restart_kind(struct prober *pr, uint32_t kind)
+{
+	char why[160];
+
+	for (size_t i = 0; i < pr->links; i++) {
+		struct link *l = pr->link[i];
+		struct sockaddr_storage to = l->probe.to;
+		socklen_t len = l->probe.to_len;
+
+		if (l->target.kind != kind)
+			continue;
+		probe_close(&l->probe);
+		if (probe_open(&l->probe, &pr->env, &l->target, l, why, sizeof why) != 0) {
+			log_warning("link=%s: %s", l->target.id, why);
+			link_remove(l);
+			pr->link[i--] = pr->link[--pr->links];
+			continue;
+		}
+		l->probe.to = to;
+		l->probe.to_len = len;
+	}
+}
+
+/* ------------------------------------------------------------------- others */
+
+int
+prober_new(struct prober **out, const struct prober_opts *opts)
+{
+	static const struct timeval second = { .tv_sec = 1 };
+	struct prober *pr = xcalloc(1, sizeof *pr);
+
+	pr->env = opts->env;
+	pr->env.done = on_done;
+	pr->resolver = opts->resolver;
+	pr->guard = opts->guard;
+	pr->sample = opts->sample;
+	pr->arg = opts->arg;
+	pr->schedule = schedule_new();
+	pr->wall_ns = wall_offset(pr);
+	pr->tick = evtimer_new(pr->env.base, on_tick, pr);
+	pr->second = event_new(pr->env.base, -1, EV_PERSIST, on_second, pr);
+	if (pr->tick == NULL || pr->second == NULL || evtimer_add(pr->second, &second) != 0) {
+		prober_free(pr);
+		return -ENOMEM;
+	}
+	*out = pr;
+	return 0;
+}
+
+void
+prober_free(struct prober *pr)
+{
+	if (pr == NULL)
+		return;
+	for (size_t i = 0; i < pr->links; i++)
+		link_free(pr->link[i]);
+	free(pr->link);
+	schedule_free(pr->schedule);
+	if (pr->tick != NULL)
+		event_free(pr->tick);
+	if (pr->second != NULL)
+		event_free(pr->second);
+	free(pr);
+}
+
+void
+prober_stat(struct prober *pr, struct prober_stat *out)
+{
+	*out = (struct prober_stat){
+		.links = (uint32_t)pr->links, .refused = pr->refused, .revision = pr->revision,
+		.late_sends = pr->late_sends, .loop_lag_ns = pr->loop_lag_ns,
+		.clock_jumps = pr->clock_jumps, .resolver_failures = pr->resolver_failures,
+	};
+	pr->loop_lag_ns = 0;
+}

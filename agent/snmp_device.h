@@ -1,0 +1,73 @@
+/*
+ * snmp_device.h - polls of one device: the only code that calls net-snmp.
+ *
+ * net-snmp is not safe in threads, so all of this runs in one thread
+ * (snmp_worker.c).  Nothing here blocks: an SNMPv3 engine is asked for its id
+ * by a datagram of our own, and keys are given to the library ready-made.
+ *
+ * A poll: [engine discovery] -> [search of the interface by name] -> GETs of
+ * all scalars -> [tables of storage and processors].  It ends with one result,
+ * at the latest when its time is up.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "agent/probe.h"
+#include "common/clock.h"
+#include "common/rng.h"
+
+#define SNMP_KEY_MAX 64
+
+struct snmp_device;
+struct target;
+
+/* A credential with its secrets.  The pass phrases go as soon as the keys are made of them. */
+struct snmp_secret {
+	char *name;
+	int version;			/* enum snmp_version and so on, of agent_conf.h */
+	char *community;
+	char *user, *context;
+	int auth, priv;
+	char *auth_phrase, *priv_phrase;
+	bool keys;			/* made: */
+	uint8_t auth_key[SNMP_KEY_MAX], priv_key[SNMP_KEY_MAX];
+	size_t auth_key_len, priv_key_len;
+};
+
+/* Frees what it holds, secrets overwritten. */
+void snmp_secret_fini(struct snmp_secret *);
+
+struct snmp_device_env {
+	const struct clock *clock;
+	struct rng *rng;
+	/* The credential of that name now, or NULL. */
+	struct snmp_secret *(*secret)(void *arg, const char *name);
+	/* The end of a poll; may not free the device. */
+	void (*done)(void *arg, struct snmp_device *d, const struct probe_result *r);
+	void *arg;
+};
+
+/* Once in a process, before any thread: the library reads no files and writes no log. */
+void snmp_library_init(void);
+/* Forgets all users and keys that the library holds; no session may be open. */
+void snmp_library_forget(void);
+
+/* env is borrowed; of target only what is needed is copied. */
+struct snmp_device *snmp_device_new(const struct snmp_device_env *env, uint32_t id,
+    const struct target *target);
+void snmp_device_free(struct snmp_device *);
+uint32_t snmp_device_id(const struct snmp_device *);
+/* Begins a poll; one that is still under way ends first, as a timeout. */
+void snmp_device_poll(struct snmp_device *, uint64_t token, const struct sockaddr_storage *to,
+    socklen_t len);
+/* Sockets to wait on: at most two, -1: none. */
+void snmp_device_fds(const struct snmp_device *, int fd[2]);
+void snmp_device_read(struct snmp_device *, int fd);
+/* What time alone brings.  Returns false when idle. */
+bool snmp_device_tick(struct snmp_device *);
+/* Ends the session; what was learnt of the device goes too (new credentials). */
+void snmp_device_reset(struct snmp_device *);

@@ -1,0 +1,80 @@
+/*
+ * snmp_values.h - from what a device answered to the values of a sample (pure, fuzzed).
+ *
+ * A reading is one poll.  Gauges come from one reading, rates from two: a
+ * counter that wrapped, one that was reset, and a device that restarted are
+ * told apart, and none of them gives a number that was not measured.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/model.h"
+
+#define SNMP_OIDS_MAX 16
+
+/* A value as it came, whatever the device says that it is. */
+enum snmp_type {
+	SNMP_TYPE_NONE,			/* noSuchObject, endOfMibView, null ... */
+	SNMP_TYPE_INTEGER, SNMP_TYPE_GAUGE, SNMP_TYPE_COUNTER32, SNMP_TYPE_COUNTER64,
+	SNMP_TYPE_TICKS, SNMP_TYPE_STRING, SNMP_TYPE_OID, SNMP_TYPE_DOUBLE,
+};
+
+struct snmp_value {
+	enum snmp_type type;
+	int64_t number;			/* INTEGER; other numbers: their bits */
+	double real;			/* DOUBLE */
+	const uint8_t *text;		/* STRING: len bytes, borrowed */
+	size_t len;
+};
+
+/* What a value is asked for as. */
+enum snmp_slot {
+	SNMP_UPTIME, SNMP_IF_NAME,
+	SNMP_IN_OCTETS, SNMP_OUT_OCTETS,	/* 64 bits */
+	SNMP_IN_OCTETS_32, SNMP_OUT_OCTETS_32,	/* taken if the others are missing */
+	SNMP_IN_ERRORS, SNMP_OUT_ERRORS, SNMP_IN_DISCARDS, SNMP_OUT_DISCARDS,
+	SNMP_OPER_STATUS, SNMP_HIGH_SPEED, SNMP_DISCONTINUITY,
+	SNMP_CPU_IDLE, SNMP_MEM_TOTAL, SNMP_MEM_AVAILABLE, SNMP_MEM_BUFFER, SNMP_MEM_CACHED,
+	SNMP_OID0,
+	SNMP_SLOTS = SNMP_OID0 + SNMP_OIDS_MAX,
+};
+
+struct snmp_number { bool have; uint8_t bits; uint64_t v; double real; };	/* bits 0: a gauge */
+
+struct snmp_reading {
+	bool any;
+	int64_t at_ns;			/* mono, of the answer */
+	uint32_t if_index;		/* 0: none */
+	struct snmp_number slot[SNMP_SLOTS];
+	double cpu, memory, storage;	/* ratios from tables; < 0: none */
+};
+
+void snmp_reading_init(struct snmp_reading *, int64_t at_ns);
+/* Takes a value in; true if it is of a kind that this slot can hold. */
+bool snmp_reading_add(struct snmp_reading *, enum snmp_slot, const struct snmp_value *);
+/* Is v the interface name, byte for byte (a trailing NUL aside)? */
+bool snmp_is_name(const struct snmp_value *v, const char *name);
+
+/* Tables that are walked: of processors, and of storage. */
+struct snmp_tables {
+	uint64_t cpu_sum;
+	uint32_t cpus;
+	double storage;			/* fullest fixed disk; < 0: none */
+	double memory;			/* RAM; < 0: none */
+};
+void snmp_tables_init(struct snmp_tables *);
+void snmp_tables_cpu(struct snmp_tables *, const struct snmp_value *load);
+enum snmp_storage { STORAGE_OTHER, STORAGE_RAM, STORAGE_DISK };
+void snmp_tables_storage(struct snmp_tables *, enum snmp_storage, const struct snmp_value *size,
+    const struct snmp_value *used);
+void snmp_reading_tables(struct snmp_reading *, const struct snmp_tables *);
+
+/*
+ * The values of now, rates against before (any false: none yet).  Returns causes that go beside
+ * them (CAUSE_BIT of DISCONTINUITY, REBOOT): then there are no rates.
+ */
+uint32_t snmp_values(const struct snmp_reading *before, const struct snmp_reading *now,
+    struct sample_value out[SAMPLE_VALUES], uint32_t *n);

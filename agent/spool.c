@@ -1,0 +1,629 @@
+/*
+ * spool.c - batches on disk until the collector has them.
+ *
+ * Files beside those of the journal: "boot_id" (16 bytes, then the first number
+ * of this numbering as 8 bytes, little endian), "gap" (spool_gap.h),
+ * "cursor.acked", and "damaged.*".
+ */
+#include "agent/spool.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/spool_gap.h"
+#include "common/journal.h"
+#include "common/mem.h"
+
+#define BOOT_FILE "boot_id"
+#define BOOT_FILE_LEN (BOOT_ID_LEN + 8)
+#define DAMAGED "damaged."
+#define CURSOR "acked"
+#define CURSOR_EVERY 32			/* acknowledged batches between two saves */
+#define MAX_BYTES_DEFAULT (UINT64_C(1) << 30)
+#define MEMORY_DEFAULT (UINT64_C(8) << 20)
+
+struct waiting {			/* a packed batch that the disk did not take */
+	struct waiting *next;
+	uint8_t *data;
+	size_t len;
+};
+
+struct spool {
+	struct disk *disk;
+	struct rng *rng;
+	struct journal_opts journal_opts;
+	uint64_t max_bytes, memory_max;
+	struct journal *journal;	/* NULL: could not be reopened yet */
+	struct journal_reader *reader;
+	uint64_t reader_seq;		/* that it yields next; 0: unknown */
+	uint8_t *repacked;		/* of the last spool_get(), if it had to be */
+	uint8_t boot_id[BOOT_ID_LEN];
+	uint64_t numbering_first;	/* numbers of this boot_id begin here */
+	uint64_t opened_next;		/* the next number when it was opened */
+	uint64_t acked, saved;		/* highest acknowledged; as the cursor has it */
+	struct gaps gaps;
+	bool gaps_unsaved;
+	uint64_t dropped;
+	struct waiting *head, **tail;
+	uint64_t waiting_bytes, waiting_n;
+	int error;
+};
+
+/* ------------------------------------------------------------ the numbering */
+
+static int
+boot_save(struct spool *s, const uint8_t id[BOOT_ID_LEN], uint64_t first)
+{
+	uint8_t file[BOOT_FILE_LEN];
+
+	memcpy(file, id, BOOT_ID_LEN);
+	for (unsigned i = 0; i < 8; i++)
+		file[BOOT_ID_LEN + i] = (uint8_t)(first >> 8 * i);
+	return disk_write_file(s->disk, BOOT_FILE, file, sizeof file);
+}
+
+static int
+boot_new(struct spool *s, uint64_t first)
+{
+	uint8_t id[BOOT_ID_LEN];
+	int rc;
+
+	s->rng->fill(s->rng, id, sizeof id);
+	rc = boot_save(s, id, first);
+	if (rc != 0)
+		return rc;
+	memcpy(s->boot_id, id, sizeof id);
+	s->numbering_first = first;
+	return 0;
+}
+
+static int
+boot_load(struct spool *s)
+{
+	void *data = NULL;
+	size_t n;
+	int rc = disk_read_file(s->disk, BOOT_FILE, BOOT_FILE_LEN, &data, &n);
+
+	if (rc == 0 && n != BOOT_FILE_LEN)
+		rc = -EBADMSG;
+	if (rc == 0) {
+		memcpy(s->boot_id, data, BOOT_ID_LEN);
+		for (unsigned i = 0; i < 8; i++)
+			s->numbering_first |=
+			    (uint64_t)((uint8_t *)data)[BOOT_ID_LEN + i] << 8 * i;
+	}
+	free(data);
+	return rc;
+}
+
+/* ------------------------------------------------------- opening and damage */
+
+struct names { char **v; size_t n; };
+
+static void
+collect_name(void *arg, const char *name)
+{
+	struct names *names = arg;
+
+	names->v = xreallocarray(names->v, names->n + 1, sizeof *names->v);
+	names->v[names->n++] = xstrdup(name);
+}
+
+/* Everything but the gaps gets a new name; what had one from an earlier time goes. */
+static int
+put_aside(struct spool *s)
+{
+	struct names names = { 0 };
+	int rc = s->disk->ops->list(s->disk, collect_name, &names);
+
+	for (size_t i = 0; i < names.n; i++)
+		if (rc == 0 && strncmp(names.v[i], DAMAGED, strlen(DAMAGED)) == 0)
+			rc = s->disk->ops->unlink(s->disk, names.v[i]);
+	for (size_t i = 0; i < names.n; i++) {
+		char *to = xasprintf(DAMAGED "%s", names.v[i]);
+
+		if (rc == 0 && strncmp(names.v[i], DAMAGED, strlen(DAMAGED)) != 0 &&
+		    strcmp(names.v[i], "gap") != 0)
+			rc = s->disk->ops->rename(s->disk, names.v[i], to);
+		free(to);
+		free(names.v[i]);
+	}
+	free(names.v);
+	return rc != 0 ? rc : s->disk->ops->sync_dir(s->disk);
+}
+
+/* A new spool where a damaged one was. */
+static int
+begin_anew(struct spool *s, struct wall now, struct journal_recovery *rec)
+{
+	struct gap lost = { .any = true, .from_ns = now.ns, .to_ns = now.ns };
+	struct gaps all = s->gaps;
+	int rc;
+
+	gaps_add(&all, GAP_DAMAGED, &lost);
+	rc = gaps_save(&all, s->disk);
+	if (rc == 0)
+		rc = put_aside(s);
+	if (rc == 0)
+		rc = journal_open(&s->journal, s->disk, &s->journal_opts, rec);
+	if (rc == 0)
+		s->gaps = all;
+	return rc;
+}
+
+/* Drops the gaps from the account if the newest batch already tells them. */
+static void
+forget_told_gaps(struct spool *s, uint64_t next_seq)
+{
+	struct spool_batch last;
+
+	if (!gaps_any(&s->gaps) || next_seq < 2 || spool_get(s, next_seq - 1, &last) != 1)
+		return;
+	if (gaps_are_told_by(&s->gaps, last.data, last.len)) {
+		s->gaps = (struct gaps){ 0 };
+		s->gaps_unsaved = gaps_save(&s->gaps, s->disk) != 0;
+	}
+}
+
+static int
+open_journal(struct spool *s, struct wall now, char *why, size_t n)
+{
+	struct journal_recovery rec;
+	char damage[sizeof rec.detail];
+	int rc = journal_open(&s->journal, s->disk, &s->journal_opts, &rec);
+
+	why[0] = '\0';
+	if (rc == -EBADMSG) {
+		memcpy(damage, rec.detail, sizeof damage);
+		rc = begin_anew(s, now, &rec);
+		if (rc == 0)
+			snprintf(why, n, "damaged, put aside, begun anew: %s", damage);
+	} else if (rc == 0 && rec.torn_bytes > 0) {
+		snprintf(why, n, "cut a torn tail of %" PRIu64 " bytes", rec.torn_bytes);
+	}
+	if (rc != 0) {
+		snprintf(why, n, "%s%s%s", strerror(-rc), rec.detail[0] != '\0' ? ": " : "",
+		    rec.detail);
+		return rc;
+	}
+	s->opened_next = rec.next_seq;
+	return 0;
+}
+
+static int
+open_state(struct spool *s, char *why, size_t n)
+{
+	struct journal_stat js;
+	uint64_t cursor = 0;
+	int rc = boot_load(s);
+
+	journal_stat(s->journal, &js);
+	if (rc == -ENOENT || rc == -EBADMSG)	/* batches of an unknown numbering: all are new */
+		rc = boot_new(s, js.first_seq);
+	if (rc != 0) {
+		snprintf(why, n, "%s: %s", BOOT_FILE, strerror(-rc));
+		return rc;
+	}
+	if (journal_cursor_load(s->disk, CURSOR, &cursor) == 0 && cursor > 0)
+		s->acked = cursor - 1;
+	if (s->acked >= js.next_seq)
+		s->acked = js.next_seq - 1;
+	if (s->acked + 1 < js.first_seq)
+		s->acked = js.first_seq - 1;
+	if (s->acked + 1 < s->numbering_first)
+		s->acked = s->numbering_first - 1;
+	s->saved = s->acked;
+	forget_told_gaps(s, js.next_seq);
+	return 0;
+}
+
+int
+spool_open(struct spool **out, struct disk *disk, struct rng *rng, const struct spool_opts *opts,
+    struct wall now, char *why, size_t n)
+{
+	struct spool *s = xcalloc(1, sizeof *s);
+	uint64_t segment;
+	int rc;
+
+	*out = NULL;
+	s->disk = disk;
+	s->rng = rng;
+	s->max_bytes = opts->max_bytes > 0 ? opts->max_bytes : MAX_BYTES_DEFAULT;
+	s->memory_max = opts->memory_bytes > 0 ? opts->memory_bytes : MEMORY_DEFAULT;
+	segment = s->max_bytes / 64;
+	segment = segment < 64 * 1024 ? 64 * 1024 : segment > (4 << 20) ? 4 << 20 : segment;
+	s->journal_opts.segment_bytes = opts->segment_bytes > 0 ? opts->segment_bytes : segment;
+	s->tail = &s->head;
+	gaps_load(&s->gaps, disk);
+	rc = open_journal(s, now, why, n);
+	if (rc == 0)
+		rc = open_state(s, why, n);
+	if (rc != 0)
+		spool_close(s);
+	else
+		*out = s;
+	return rc;
+}
+
+static void
+close_reader(struct spool *s)
+{
+	journal_reader_close(s->reader);
+	s->reader = NULL;
+	s->reader_seq = 0;
+}
+
+void
+spool_close(struct spool *s)
+{
+	if (s == NULL)
+		return;
+	if (s->journal != NULL && s->saved != s->acked)
+		(void)journal_cursor_save(s->disk, CURSOR, s->acked + 1);
+	close_reader(s);
+	journal_close(s->journal);
+	while (s->head != NULL) {
+		struct waiting *w = s->head;
+
+		s->head = w->next;
+		free(w->data);
+		free(w);
+	}
+	free(s->repacked);
+	free(s);
+}
+
+/* ------------------------------------------------------------------ writing */
+
+static uint64_t
+next_seq(const struct spool *s)
+{
+	struct journal_stat js;
+
+	if (s->journal == NULL)
+		return 0;
+	journal_stat(s->journal, &js);
+	return js.next_seq;
+}
+
+/* One durable record, or nothing. */
+static int
+write_record(struct spool *s, struct wall now, const void *data, size_t len)
+{
+	uint64_t seq;
+	int rc = journal_append(s->journal, JREC_SPOOL, now, data, len, &seq);
+
+	if (rc == 0)
+		rc = journal_sync(s->journal);
+	if (rc != 0)
+		(void)journal_rollback(s->journal);
+	return rc;
+}
+
+/* The batch under another number or numbering; *data is replaced. */
+static int
+renumber(struct spool *s, uint64_t seq, uint8_t **data, size_t *len)
+{
+	Linkwatch__Pb__Batch *b = linkwatch__pb__batch__unpack(NULL, *len, *data);
+	ProtobufCBinaryData id = { .len = BOOT_ID_LEN, .data = s->boot_id }, old;
+
+	if (b == NULL)
+		return -EBADMSG;
+	old = b->boot_id;
+	b->boot_id = id;
+	b->seq = seq;
+	*len = linkwatch__pb__batch__get_packed_size(b);
+	free(*data);
+	*data = xmalloc(*len);
+	linkwatch__pb__batch__pack(b, *data);
+	b->boot_id = old;
+	linkwatch__pb__batch__free_unpacked(b, NULL);
+	return 0;
+}
+
+static void
+pop_waiting(struct spool *s)
+{
+	struct waiting *w = s->head;
+
+	s->head = w->next;
+	if (s->head == NULL)
+		s->tail = &s->head;
+	s->waiting_bytes -= w->len;
+	s->waiting_n--;
+	free(w->data);
+	free(w);
+}
+
+/* After a failed sync a record may stand or not: is the first that waits the newest on disk? */
+static void
+drop_if_written(struct spool *s)
+{
+	struct spool_batch last;
+	uint64_t next = next_seq(s);
+
+	if (s->head == NULL || next < 2 || spool_get(s, next - 1, &last) != 1)
+		return;
+	if (last.len == s->head->len && memcmp(last.data, s->head->data, last.len) == 0)
+		pop_waiting(s);
+}
+
+static int
+reopen(struct spool *s, struct wall now)
+{
+	struct journal_recovery rec;
+	int rc;
+
+	close_reader(s);
+	journal_close(s->journal);
+	s->journal = NULL;
+	rc = journal_open(&s->journal, s->disk, &s->journal_opts, &rec);
+	if (rc == 0) {
+		drop_if_written(s);
+		return 0;
+	}
+	if (rc != -EBADMSG)
+		return rc;
+	rc = begin_anew(s, now, &rec);
+	if (rc != 0)
+		return rc;
+	s->opened_next = rec.next_seq;
+	s->acked = s->saved = 0;
+	return boot_new(s, rec.first_seq);
+}
+
+static void
+account(struct spool *s, enum gap_reason reason, const struct gap *lost)
+{
+	gaps_add(&s->gaps, reason, lost);
+	s->dropped += lost->count;
+	s->gaps_unsaved = true;
+}
+
+/* Keeps b for later; what does not fit any more is lost, and counted. */
+static void
+wait_for_disk(struct spool *s, uint8_t *data, size_t len)
+{
+	struct waiting *w;
+
+	if (s->waiting_bytes + len > s->memory_max) {
+		struct gap lost = { 0 };
+
+		(void)gap_count_batch(&lost, data, len, false);
+		account(s, GAP_DISK, &lost);
+		free(data);
+		return;
+	}
+	w = xcalloc(1, sizeof *w);
+	w->data = data;
+	w->len = len;
+	*s->tail = w;
+	s->tail = &w->next;
+	s->waiting_bytes += len;
+	s->waiting_n++;
+}
+
+static int
+write_gaps(struct spool *s, struct wall now)
+{
+	uint8_t *data;
+	size_t len;
+	int rc;
+
+	gaps_pack(&s->gaps, s->boot_id, next_seq(s), &data, &len);
+	rc = write_record(s, now, data, len);
+	free(data);
+	if (rc == 0) {
+		s->gaps = (struct gaps){ 0 };
+		s->gaps_unsaved = true;
+	}
+	return rc;
+}
+
+/* The samples of batches [from, to) that go unacknowledged. */
+static void
+count_lost(struct spool *s, uint64_t from, uint64_t to, struct gap *lost)
+{
+	struct spool_batch b;
+
+	for (uint64_t seq = from; seq < to; seq = b.seq + 1)
+		if (spool_get(s, seq, &b) != 1 || b.seq >= to ||
+		    gap_count_batch(lost, b.data, b.len, true) != 0)
+			break;
+	lost->any = true;		/* even if they can no longer be read */
+	lost->first_seq = from;
+	lost->last_seq = to - 1;
+}
+
+/* Back below max_bytes: the oldest segments go. */
+static int
+keep_bounds(struct spool *s)
+{
+	struct gap lost = { 0 };
+	struct journal_stat js;
+	uint64_t to;
+	int rc;
+
+	journal_stat(s->journal, &js);
+	if (js.bytes <= s->max_bytes)
+		return 0;
+	to = journal_purge_point(s->journal, s->max_bytes, (struct wall){ INT64_MIN });
+	if (to > s->acked + 1) {
+		count_lost(s, s->acked + 1, to, &lost);
+		account(s, GAP_SPOOL_FULL, &lost);
+		s->acked = to - 1;
+		rc = gaps_save(&s->gaps, s->disk);
+		s->gaps_unsaved = rc != 0;
+	}
+	close_reader(s);
+	return journal_purge(s->journal, to);
+}
+
+int
+spool_flush(struct spool *s, struct wall now)
+{
+	int rc = 0;
+
+	if (s->journal == NULL || s->error == -EIO)
+		rc = reopen(s, now);
+	while (rc == 0 && s->head != NULL) {
+		rc = renumber(s, next_seq(s), &s->head->data, &s->head->len);
+		if (rc == 0)
+			rc = write_record(s, now, s->head->data, s->head->len);
+		if (rc == 0 || rc == -EBADMSG)
+			pop_waiting(s);
+	}
+	if (rc == 0 && gaps_any(&s->gaps))
+		rc = write_gaps(s, now);
+	if (rc == 0)
+		rc = keep_bounds(s);
+	if (rc == 0 && s->gaps_unsaved)
+		s->gaps_unsaved = gaps_save(&s->gaps, s->disk) != 0;
+	s->error = rc;
+	return rc;
+}
+
+int
+spool_put(struct spool *s, struct batch_builder *b, struct wall now)
+{
+	uint8_t *data;
+	size_t len;
+	int rc;
+
+	if (!batch_builder_is_empty(b)) {
+		rc = batch_builder_finish(b, s->boot_id, next_seq(s), &data, &len);
+		if (rc != 0)
+			return rc;
+		wait_for_disk(s, data, len);
+	}
+	return spool_flush(s, now);
+}
+
+/* ------------------------------------------------------------------ reading */
+
+static int
+open_reader(struct spool *s, uint64_t seq)
+{
+	int rc;
+
+	close_reader(s);
+	rc = journal_reader_open(&s->reader, s->disk, seq);
+	if (rc == 0)
+		s->reader_seq = seq;
+	return rc;
+}
+
+/* Batches from before a new numbering go out under its name. */
+static int
+under_this_boot(struct spool *s, struct spool_batch *out)
+{
+	const uint8_t *p = out->data;
+
+	/* every batch begins with its boot id: field 1, 16 bytes */
+	if (out->len > 2 + BOOT_ID_LEN && p[0] == 0x0a && p[1] == BOOT_ID_LEN &&
+	    memcmp(p + 2, s->boot_id, BOOT_ID_LEN) == 0)
+		return 0;
+	free(s->repacked);
+	s->repacked = xmalloc(out->len);
+	memcpy(s->repacked, out->data, out->len);
+	if (renumber(s, out->seq, &s->repacked, &out->len) != 0)
+		return -EBADMSG;
+	out->data = s->repacked;
+	return 0;
+}
+
+int
+spool_get(struct spool *s, uint64_t seq, struct spool_batch *out)
+{
+	struct journal_record r;
+	int rc = 0;
+
+	if (s->journal == NULL)
+		return 0;
+	if (seq < s->numbering_first)
+		seq = s->numbering_first;
+	if (s->reader == NULL || s->reader_seq != seq)
+		rc = open_reader(s, seq);
+	if (rc != 0)
+		return rc;
+	rc = journal_reader_next(s->reader, &r);
+	if (rc == -ESTALE)
+		rc = journal_reader_next(s->reader, &r);
+	if (rc <= 0) {
+		if (rc < 0)
+			close_reader(s);
+		return rc;
+	}
+	s->reader_seq = r.seq + 1;
+	*out = (struct spool_batch){ .seq = r.seq, .data = r.data, .len = r.len };
+	rc = under_this_boot(s, out);
+	return rc != 0 ? rc : 1;
+}
+
+/* ---------------------------------------------------------- acknowledgement */
+
+int
+spool_ack(struct spool *s, uint64_t seq)
+{
+	struct journal_stat js;
+
+	if (s->journal == NULL)
+		return 0;
+	journal_stat(s->journal, &js);
+	if (seq > js.synced_seq)
+		return -ERANGE;
+	if (seq <= s->acked)
+		return 0;
+	s->acked = seq;
+	if (s->acked - s->saved < CURSOR_EVERY)
+		return 0;
+	if (journal_cursor_save(s->disk, CURSOR, s->acked + 1) == 0)
+		s->saved = s->acked;
+	return journal_purge(s->journal, s->acked + 1);
+}
+
+bool
+spool_lost_numbers(const struct spool *s, uint64_t acked, uint64_t sent)
+{
+	return acked >= s->opened_next && acked > sent;
+}
+
+int
+spool_restart(struct spool *s)
+{
+	int rc = boot_new(s, s->opened_next);
+
+	if (rc != 0)
+		return rc;
+	close_reader(s);
+	if (s->acked + 1 < s->opened_next)
+		s->acked = s->opened_next - 1;
+	s->saved = 0;
+	return 0;
+}
+
+const uint8_t *
+spool_boot_id(const struct spool *s)
+{
+	return s->boot_id;
+}
+
+void
+spool_stat(const struct spool *s, struct spool_stat *out)
+{
+	struct journal_stat js = { 0 };
+
+	if (s->journal != NULL)
+		journal_stat(s->journal, &js);
+	*out = (struct spool_stat){
+		.first_seq = js.first_seq > s->numbering_first ? js.first_seq : s->numbering_first,
+		.next_seq = js.next_seq, .acked_seq = s->acked, .bytes = js.bytes,
+		.batches = s->waiting_n, .dropped_samples = s->dropped,
+		.memory_bytes = s->waiting_bytes, .error = s->error,
+	};
+	if (js.next_seq > s->acked + 1)
+		out->batches += js.next_seq - 1 - s->acked;
+}

@@ -1,0 +1,240 @@
+/*
+ * target.c - a Link of a plan held against the limits (pure).
+ */
+#include "agent/target.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/mem.h"
+
+#define STEP_MIN_MS 1000
+#define STEP_MAX_MS (300 * 1000)
+#define TIMEOUT_MIN_MS 10
+#define TEXT_MAX 255
+#define SNMP_REQUESTS 4			/* at most, in a step */
+
+static bool
+host_is_valid(const char *s)
+{
+	size_t n = strlen(s);
+
+	if (n == 0 || n > TARGET_HOST_MAX || s[0] == '-' || s[0] == '.')
+		return false;
+	for (; *s != '\0'; s++)
+		if (!isalnum((unsigned char)*s) && strchr("._-:%", *s) == NULL)
+			return false;
+	return true;
+}
+
+/* Printable, of bearable length; bytes above 0x7f pass (an ifAlias may be Chinese). */
+static bool
+text_is_valid(const char *s)
+{
+	if (strlen(s) > TEXT_MAX)
+		return false;
+	for (; *s != '\0'; s++)
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return false;
+	return true;
+}
+
+static bool
+oid_is_valid(const char *s)
+{
+	unsigned parts = 0;
+
+	if (*s == '.')
+		s++;
+	for (;; s++) {
+		unsigned long long v = 0;
+
+		if (!isdigit((unsigned char)*s))
+			return false;
+		for (; isdigit((unsigned char)*s); s++) {
+			v = v * 10 + (unsigned)(*s - '0');
+			if (v > UINT32_MAX)
+				return false;
+		}
+		if ((++parts == 1 && v > 2) || parts > 64)
+			return false;
+		if (*s == '\0')
+			return parts >= 3;
+		if (*s != '.')
+			return false;
+	}
+}
+
+socklen_t
+target_literal(const char *host, uint16_t port, struct sockaddr_storage *out)
+{
+	struct sockaddr_in *sin = (struct sockaddr_in *)out;
+	struct sockaddr_in6 *sin6 = (struct sockaddr_in6 *)out;
+	char bare[INET6_ADDRSTRLEN];
+	const char *zone = strchr(host, '%');
+	size_t n = zone != NULL ? (size_t)(zone - host) : strlen(host);
+
+	memset(out, 0, sizeof *out);
+	if (inet_pton(AF_INET, host, &sin->sin_addr) == 1) {
+		sin->sin_family = AF_INET;
+		sin->sin_port = htons(port);
+		return sizeof *sin;
+	}
+	if (n >= sizeof bare)
+		return 0;
+	memcpy(bare, host, n);
+	bare[n] = '\0';
+	if (inet_pton(AF_INET6, bare, &sin6->sin6_addr) != 1)
+		return 0;
+	if (zone != NULL && (sin6->sin6_scope_id = if_nametoindex(zone + 1)) == 0)
+		return 0;
+	sin6->sin6_family = AF_INET6;
+	sin6->sin6_port = htons(port);
+	return sizeof *sin6;
+}
+
+static int
+check_numbers(const Linkwatch__Pb__Link *l, char *why, size_t n)
+{
+	if (!id_is_valid(l->id))
+		return snprintf(why, n, "not a valid id"), -EINVAL;
+	if (l->probe < PROBE_ICMP || l->probe > PROBE_SNMP)
+		return snprintf(why, n, "unknown probe %u", l->probe), -EINVAL;
+	if (!host_is_valid(l->target))
+		return snprintf(why, n, "target is not a host name or address"), -EINVAL;
+	if (l->step_ms < STEP_MIN_MS || l->step_ms > STEP_MAX_MS)
+		return snprintf(why, n, "step of %u ms, expected 1 s to 300 s", l->step_ms), -EINVAL;
+	if (l->timeout_ms < TIMEOUT_MIN_MS || l->timeout_ms > l->step_ms)
+		return snprintf(why, n, "timeout of %u ms, expected 10 ms to one step",
+		    l->timeout_ms), -EINVAL;
+	if (l->probe != PROBE_SNMP && (l->count < 1 || l->count > SAMPLE_RTT_MAX))
+		return snprintf(why, n, "count of %u, expected 1 to %d", l->count,
+		    SAMPLE_RTT_MAX), -EINVAL;
+	if (l->probe != PROBE_ICMP && l->port > UINT16_MAX)
+		return snprintf(why, n, "port %u", l->port), -EINVAL;
+	if (l->probe == PROBE_TCP && l->port == 0)
+		return snprintf(why, n, "tcp without a port"), -EINVAL;
+	if (l->probe == PROBE_ICMP && l->size > TARGET_SIZE_MAX)
+		return snprintf(why, n, "size of %u, expected at most %d", l->size,
+		    TARGET_SIZE_MAX), -EINVAL;
+	if (l->family != 0 && l->family != 4 && l->family != 6)
+		return snprintf(why, n, "family %u, expected 4 or 6", l->family), -EINVAL;
+	return 0;
+}
+
+static int
+check_snmp(const Linkwatch__Pb__Link *l, char *why, size_t n)
+{
+	if (!text_is_valid(l->credential) || l->credential[0] == '\0')
+		return snprintf(why, n, "snmp without a credential"), -EINVAL;
+	if (!text_is_valid(l->interface))
+		return snprintf(why, n, "interface name with unprintable bytes"), -EINVAL;
+	if (l->n_oid > TARGET_OIDS_MAX)
+		return snprintf(why, n, "%zu oids, expected at most %d", l->n_oid,
+		    TARGET_OIDS_MAX), -EINVAL;
+	for (size_t i = 0; i < l->n_oid; i++)
+		if (!oid_is_valid(l->oid[i]))
+			return snprintf(why, n, "oid %zu is not of the form 1.3.6.1", i + 1), -EINVAL;
+	if (1 + (l->interface[0] != '\0' ? 8 : 0) + (l->host ? 3 : 0) + l->n_oid > SAMPLE_VALUES)
+		return snprintf(why, n, "more than %d values in a sample", SAMPLE_VALUES), -EINVAL;
+	if (l->interface[0] == '\0' && !l->host && l->n_oid == 0)
+		return snprintf(why, n, "snmp without interface, host or oid"), -EINVAL;
+	return 0;
+}
+
+static char *
+copy_or_null(const char *s)
+{
+	return s[0] != '\0' ? xstrdup(s) : NULL;
+}
+
+int
+target_init(struct target *out, const Linkwatch__Pb__Link *l, char *why, size_t n)
+{
+	int rc = check_numbers(l, why, n);
+
+	*out = (struct target){ .kind = l->probe };
+	if (rc == 0 && l->probe == PROBE_SNMP)
+		rc = check_snmp(l, why, n);
+	if (rc != 0)
+		return rc;
+	if (l->source[0] != '\0') {
+		out->source_len = target_literal(l->source, 0, &out->source);
+		if (out->source_len == 0)
+			return snprintf(why, n, "source is not an address"), -EINVAL;
+	}
+	out->family = l->family == 4 ? AF_INET : l->family == 6 ? AF_INET6 : AF_UNSPEC;
+	if (out->source_len > 0 && out->family != AF_UNSPEC &&
+	    out->source.ss_family != out->family)
+		return snprintf(why, n, "source is of the other address family"), -EINVAL;
+	if (out->source_len > 0)
+		out->family = out->source.ss_family;
+	memcpy(out->id, l->id, strlen(l->id) + 1);
+	out->host = xstrdup(l->target);
+	out->port = (uint16_t)(l->probe == PROBE_ICMP ? 0 : l->port);
+	if (l->probe == PROBE_SNMP && out->port == 0)
+		out->port = 161;
+	out->step_ns = l->step_ms * NS_PER_MS;
+	out->timeout_ns = l->timeout_ms * NS_PER_MS;
+	out->count = l->probe == PROBE_SNMP ? 1 : l->count;
+	if (l->probe == PROBE_ICMP)
+		out->size = l->size < TARGET_SIZE_MIN ? TARGET_SIZE_MIN : l->size;
+	if (l->probe == PROBE_SNMP) {
+		out->credential = copy_or_null(l->credential);
+		out->interface = copy_or_null(l->interface);
+		out->host_values = l->host;
+		for (; out->oids < l->n_oid; out->oids++)
+			out->oid[out->oids] = xstrdup(l->oid[out->oids]);
+	}
+	return 0;
+}
+
+void
+target_fini(struct target *t)
+{
+	free(t->host);
+	free(t->credential);
+	free(t->interface);
+	for (size_t i = 0; i < t->oids; i++)
+		free(t->oid[i]);
+	*t = (struct target){ 0 };
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+bool
+target_equal(const struct target *a, const struct target *b)
+{
+	if (strcmp(a->id, b->id) != 0 || a->kind != b->kind || !same_text(a->host, b->host) ||
+	    a->port != b->port || a->step_ns != b->step_ns || a->timeout_ns != b->timeout_ns ||
+	    a->count != b->count || a->size != b->size || a->family != b->family ||
+	    !same_text(a->credential, b->credential) ||
+	    !same_text(a->interface, b->interface) || a->host_values != b->host_values ||
+	    a->oids != b->oids || a->source_len != b->source_len ||
+	    memcmp(&a->source, &b->source, a->source_len) != 0)
+		return false;
+	for (size_t i = 0; i < a->oids; i++)
+		if (!same_text(a->oid[i], b->oid[i]))
+			return false;
+	return true;
+}
+
+uint64_t
+target_mpps(const struct target *t)
+{
+	uint64_t packets = t->kind == PROBE_SNMP ? SNMP_REQUESTS : t->count;
+
+	return (packets * 1000 * (uint64_t)NS_PER_S + (uint64_t)t->step_ns - 1) /
+	    (uint64_t)t->step_ns;
+}
