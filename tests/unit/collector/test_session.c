@@ -1,0 +1,1040 @@
+/*
+ * test_session.c - peers of a collector on a connection of no net: who may say
+ * what when, what is acknowledged and what survives a crash.
+ */
+#include <check.h>
+
+#include "tests/unit/collector/peer.h"
+
+static struct test_clock tc;
+static struct disk *disk;
+static struct hub *hub;
+static char *dir;
+static Linkwatch__Pb__Plan *plan;
+static struct hub_opts opts;
+static struct test_conn *conns[64];
+static size_t n_conns;
+static int reloads, reload_result;
+
+static int
+reload(void *arg, uint64_t *revision, char **errors)
+{
+	(void)arg;
+	reloads++;
+	*revision = 7;
+	*errors = reload_result != 0 ? strdup("links.yaml:1:1: bad\n") : NULL;
+	return reload_result;
+}
+
+/* ------------------------------------------------------------- a faulty disk */
+
+static struct { struct disk disk; struct disk *under; int fail; } faulty;
+
+struct faulty_file { struct disk_file f; struct disk_file *under; };
+
+static ssize_t
+ff_pread(struct disk_file *f, void *p, size_t n, int64_t off)
+{
+	struct disk_file *u = ((struct faulty_file *)f)->under;
+
+	return u->ops->pread(u, p, n, off);
+}
+
+static int
+ff_pwritev(struct disk_file *f, const struct iovec *v, int n, int64_t off)
+{
+	struct disk_file *u = ((struct faulty_file *)f)->under;
+
+	return faulty.fail != 0 ? faulty.fail : u->ops->pwritev(u, v, n, off);
+}
+
+static int ff_sync(struct disk_file *f) { struct disk_file *u = ((struct faulty_file *)f)->under; return u->ops->sync(u); }
+static int ff_truncate(struct disk_file *f, int64_t n) { struct disk_file *u = ((struct faulty_file *)f)->under; return u->ops->truncate(u, n); }
+static int64_t ff_size(struct disk_file *f) { struct disk_file *u = ((struct faulty_file *)f)->under; return u->ops->size(u); }
+
+static void
+ff_close(struct disk_file *f)
+{
+	struct disk_file *u = ((struct faulty_file *)f)->under;
+
+	u->ops->close(u);
+	free(f);
+}
+
+static const struct disk_file_ops ff_ops = { ff_pread, ff_pwritev, ff_sync, ff_truncate, ff_size, ff_close };
+
+static int
+fd_open(struct disk *d, const char *name, int flags, struct disk_file **out)
+{
+	struct faulty_file *f = xcalloc(1, sizeof *f);
+	int r = faulty.under->ops->open(faulty.under, name, flags, &f->under);
+
+	(void)d;
+	f->f.ops = &ff_ops;
+	*out = &f->f;
+	if (r != 0)
+		free(f);
+	return r;
+}
+
+static int fd_unlink(struct disk *d, const char *n) { (void)d; return faulty.under->ops->unlink(faulty.under, n); }
+static int fd_rename(struct disk *d, const char *a, const char *b) { (void)d; return faulty.under->ops->rename(faulty.under, a, b); }
+static int fd_sync_dir(struct disk *d) { (void)d; return faulty.under->ops->sync_dir(faulty.under); }
+static int fd_list(struct disk *d, void (*each)(void *, const char *), void *arg) { (void)d; return faulty.under->ops->list(faulty.under, each, arg); }
+static void fd_close(struct disk *d) { (void)d; faulty.under->ops->close(faulty.under); }
+
+static const struct disk_ops fd_ops = { fd_open, fd_unlink, fd_rename, fd_sync_dir, fd_list, fd_close };
+
+/* ------------------------------------------------------------------ fixture */
+
+static void
+open_hub(void)
+{
+	char why[256];
+
+	if (hub_open(&hub, &opts, why, sizeof why) != 0)
+		ck_abort_msg("hub_open: %s", why);
+	ck_assert_int_eq(hub_plan(hub, plan), 0);
+	ck_assert_int_eq(hub_commit(hub), 0);
+}
+
+static void
+setup(void)
+{
+	test_clock_init(&tc);
+	dir = test_dir();
+	ck_assert_int_eq(disk_open_real(dir, &faulty.under), 0);
+	faulty.disk.ops = &fd_ops;
+	faulty.fail = 0;
+	disk = &faulty.disk;
+	opts = (struct hub_opts){ .clock = &tc.clock, .disk = disk, .window = 4, .reload = reload,
+		.admit = { .past_ns = 3600 * NS_PER_S, .future_ns = 3600 * NS_PER_S } };
+	plan = test_plan(LINKS);
+	n_conns = 0;
+	reloads = reload_result = 0;
+	open_hub();
+}
+
+static void
+teardown(void)
+{
+	hub_close(hub, false);
+	for (size_t i = 0; i < n_conns; i++)
+		test_conn_free(conns[i]);
+	links_free(plan);
+	disk->ops->close(disk);
+	test_dir_remove(dir);
+}
+
+/* kill -9 and a new start. */
+static void
+crash(void)
+{
+	hub_close(hub, false);
+	open_hub();
+}
+
+static struct test_conn *
+connect_as(enum role role, const char *id)
+{
+	struct identity who = { .role = role, .not_after_ns = T0 + NS_PER_S };
+	struct test_conn *c = test_conn_new();
+
+	conns[n_conns++] = c;
+	snprintf(who.id, sizeof who.id, "%s", id);
+	hub_handler()->opened(hub, &c->conn, &who);
+	return c;
+}
+
+static void
+say_raw(struct test_conn *c, uint8_t type, const void *p, size_t n)
+{
+	hub_handler()->frame(hub, &c->conn, type, p, n);
+}
+
+static void
+say(struct test_conn *c, uint8_t type, const ProtobufCMessage *m)
+{
+	size_t n = protobuf_c_message_get_packed_size(m);
+	uint8_t *p = xmalloc(n + 1);
+
+	protobuf_c_message_pack(m, p);
+	say_raw(c, type, p, n);
+	free(p);
+}
+
+static void
+hello(struct test_conn *c, int boot, uint64_t first, uint64_t next)
+{
+	Linkwatch__Pb__Hello m = LINKWATCH__PB__HELLO__INIT;
+	uint8_t b[BOOT_ID_LEN];
+
+	boot_id(b, boot);
+	m.version_min = m.version_max = 1;
+	m.software = (char *)"0.1.0";
+	m.boot_id = (ProtobufCBinaryData){ .len = BOOT_ID_LEN, .data = b };
+	m.first_seq = first;
+	m.next_seq = next;
+	say(c, FRAME_HELLO, &m.base);
+}
+
+static void
+batch(struct test_conn *c, const struct test_batch *t)
+{
+	size_t n;
+	uint8_t *p = test_batch(t, &n);
+
+	say_raw(c, FRAME_BATCH, p, n);
+	free(p);
+}
+
+#define EXPECT(c, what) expect((c), (what), __LINE__)
+static struct sent *
+expect(struct test_conn *c, uint8_t type, int line)
+{
+	struct sent *s = test_next(c);
+
+	ck_assert_msg(s != NULL, "line %d: nothing was sent, expected %s", line, frame_type_name(type));
+	ck_assert_msg(s->type == type, "line %d: %s was sent, expected %s", line, frame_type_name(s->type),
+	    frame_type_name(type));
+	return s;
+}
+
+static uint64_t
+expect_welcome(struct test_conn *c)
+{
+	struct sent *s = EXPECT(c, FRAME_WELCOME);
+	Linkwatch__Pb__Welcome *w = linkwatch__pb__welcome__unpack(NULL, s->n, s->p);
+	uint64_t acked = w->acked_seq;
+
+	ck_assert_uint_eq(w->version, 1);
+	linkwatch__pb__welcome__free_unpacked(w, NULL);
+	return acked;
+}
+
+static uint64_t
+expect_ack(struct test_conn *c)
+{
+	struct sent *s = EXPECT(c, FRAME_ACK);
+	Linkwatch__Pb__Ack *a = linkwatch__pb__ack__unpack(NULL, s->n, s->p);
+	uint64_t seq = a->seq;
+
+	linkwatch__pb__ack__free_unpacked(a, NULL);
+	return seq;
+}
+
+/* The code of the refusal that is next; *seq and *drop if asked for. */
+static uint32_t
+expect_refusal(struct test_conn *c, uint64_t *seq, bool *drop)
+{
+	struct sent *s = EXPECT(c, FRAME_REFUSAL);
+	Linkwatch__Pb__Refusal *r = linkwatch__pb__refusal__unpack(NULL, s->n, s->p);
+	uint32_t code = r->code;
+
+	ck_assert(r->reason[0] != '\0');
+	if (seq != NULL)
+		*seq = r->seq;
+	if (drop != NULL)
+		*drop = r->drop;
+	linkwatch__pb__refusal__free_unpacked(r, NULL);
+	return code;
+}
+
+/* An agent that is up. */
+static struct test_conn *
+agent(const char *id, int boot, uint64_t first, uint64_t next)
+{
+	struct test_conn *c = connect_as(ROLE_AGENT, id);
+
+	hello(c, boot, first, next);
+	expect_welcome(c);
+	EXPECT(c, FRAME_PLAN);
+	return c;
+}
+
+/* Records of one type in the journal. */
+static size_t
+count_records(uint16_t type)
+{
+	struct journal_reader *r;
+	struct journal_record rec;
+	size_t n = 0;
+
+	ck_assert_int_eq(journal_reader_open(&r, disk, 0), 0);
+	while (journal_reader_next(r, &rec) == 1)
+		n += rec.type == type;
+	journal_reader_close(r);
+	return n;
+}
+
+/* -------------------------------------------------------------------- agents */
+
+START_TEST(an_agent_is_let_in_and_acknowledged)
+{
+	struct test_conn *c = connect_as(ROLE_AGENT, "a1");
+	struct sent *s;
+	Linkwatch__Pb__Plan *p;
+
+	hello(c, 1, 1, 1);
+	ck_assert_uint_eq(expect_welcome(c), 0);
+	s = EXPECT(c, FRAME_PLAN);
+	p = linkwatch__pb__plan__unpack(NULL, s->n, s->p);
+	ck_assert_uint_eq(p->n_link, 2);
+	linkwatch__pb__plan__free_unpacked(p, NULL);
+	batch(c, &(struct test_batch){ .boot = 1, .seq = 1 });
+	batch(c, &(struct test_batch){ .boot = 1, .seq = 2 });
+	/* Not before it is durable. */
+	ck_assert_ptr_null(test_next(c));
+	ck_assert(hub_is_dirty(hub));
+	ck_assert_int_eq(hub_commit(hub), 0);
+	ck_assert_uint_eq(expect_ack(c), 2);
+	ck_assert(!hub_is_dirty(hub));
+	ck_assert_uint_eq(count_records(JREC_BATCH), 2);
+	ck_assert_uint_eq(count_records(JREC_SESSION), 1);
+	ck_assert_uint_eq(count_records(JREC_PLAN), 1);
+}
+END_TEST
+
+START_TEST(no_plan_is_sent_to_who_has_it)
+{
+	Linkwatch__Pb__Plan *mine = links_for_agent(plan, "a1");
+	Linkwatch__Pb__Hello m = LINKWATCH__PB__HELLO__INIT;
+	struct test_conn *c = connect_as(ROLE_AGENT, "a1");
+	uint8_t b[BOOT_ID_LEN];
+
+	boot_id(b, 1);
+	m.version_min = m.version_max = 1;
+	m.boot_id = (ProtobufCBinaryData){ .len = BOOT_ID_LEN, .data = b };
+	m.plan_revision = mine->revision;
+	say(c, FRAME_HELLO, &m.base);
+	expect_welcome(c);
+	ck_assert_ptr_null(test_next(c));
+	links_free(mine);
+}
+END_TEST
+
+START_TEST(acked_batches_survive_a_crash_once)
+{
+	struct test_conn *c = agent("a1", 1, 1, 3);
+
+	batch(c, &(struct test_batch){ .boot = 1, .seq = 1 });
+	hub_commit(hub);
+	ck_assert_uint_eq(expect_ack(c), 1);
+	batch(c, &(struct test_batch){ .boot = 1, .seq = 2 });	/* never durable */
+	crash();
+	c = connect_as(ROLE_AGENT, "a1");
+	hello(c, 1, 1, 3);
+	ck_assert_uint_eq(expect_welcome(c), 1);
+	EXPECT(c, FRAME_PLAN);
+	/* The ack was lost on the way: both come again. */
+	batch(c, &(struct test_batch){ .boot = 1, .seq = 1 });
+	batch(c, &(struct test_batch){ .boot = 1, .seq = 2 });
+	hub_commit(hub);
+	ck_assert_uint_eq(expect_ack(c), 2);
+	ck_assert_uint_eq(count_records(JREC_BATCH), 2);
+}
+END_TEST
+
+START_TEST(a_checkpoint_shortens_the_replay_and_says_the_same)
+{
+	struct test_conn *c = agent("a1", 1, 1, 3);
+
+	batch(c, &(struct test_batch){ .boot = 1, .seq = 1 });
+	hub_commit(hub);
+	tc.ns += 61 * NS_PER_S;
+	hub_tick(hub);				/* writes the checkpoint */
+	batch(c, &(struct test_batch){ .boot = 1, .seq = 2 });
+	hub_commit(hub);
+	crash();
+	c = connect_as(ROLE_AGENT, "a1");
+	hello(c, 1, 1, 3);
+	ck_assert_uint_eq(expect_welcome(c), 2);
+}
+END_TEST
+
+START_TEST(a_broken_checkpoint_only_costs_time)
+{
+	struct test_conn *c = agent("a1", 1, 1, 3);
+
+	batch(c, &(struct test_batch){ .boot = 1, .seq = 1 });
+	hub_commit(hub);
+	ck_assert_int_eq(disk_write_file(disk, "admit", "rubbish", 7), 0);
+	crash();
+	c = connect_as(ROLE_AGENT, "a1");
+	hello(c, 1, 1, 3);
+	ck_assert_uint_eq(expect_welcome(c), 1);
+}
+END_TEST
+
+START_TEST(a_bad_batch_is_refused_and_the_next_taken)
+{
+	struct test_conn *c = agent("a1", 1, 1, 4);
+	uint64_t seq;
+	bool drop;
+
+	batch(c, &(struct test_batch){ .boot = 1, .seq = 1 });
+	batch(c, &(struct test_batch){ .boot = 1, .seq = 2, .link = "stranger" });
+	batch(c, &(struct test_batch){ .boot = 1, .seq = 3 });
+	hub_commit(hub);
+	ck_assert_uint_eq(expect_refusal(c, &seq, &drop), REFUSE_LINK);
+	ck_assert_uint_eq(seq, 2);
+	ck_assert(drop);
+	ck_assert_uint_eq(expect_ack(c), 3);
+	ck_assert(!c->is_closed);
+	ck_assert_uint_eq(count_records(JREC_REFUSED), 1);
+	ck_assert_uint_eq(count_records(JREC_BATCH), 2);
+	/* Its number stays used up over a crash. */
+	crash();
+	c = connect_as(ROLE_AGENT, "a1");
+	hello(c, 1, 1, 4);
+	ck_assert_uint_eq(expect_welcome(c), 3);
+}
+END_TEST
+
+START_TEST(too_many_bad_batches_end_it)
+{
+	struct test_conn *c = agent("a1", 1, 1, 1000);
+	uint64_t seq = 1;
+
+	while (!c->is_closed && seq < 1000) {
+		batch(c, &(struct test_batch){ .boot = 1, .seq = seq++, .link = "stranger" });
+		hub_commit(hub);
+	}
+	ck_assert_uint_gt(seq, 50);
+	ck_assert_uint_lt(seq, 70);
+	while (c->seen < c->n - 1)
+		c->seen++;
+	ck_assert_uint_eq(expect_refusal(c, NULL, NULL), REFUSE_RATE);
+}
+END_TEST
+
+START_TEST(a_fork_is_told_apart_from_a_repeat)
+{
+	struct test_conn *c = agent("a1", 1, 1, 4);
+	struct hub_stat st;
+	uint64_t seq;
+	bool drop;
+
+	batch(c, &(struct test_batch){ .boot = 1, .seq = 1 });
+	batch(c, &(struct test_batch){ .boot = 1, .seq = 1, .rtt_100ns = 99 });
+	hub_commit(hub);
+	ck_assert_uint_eq(expect_refusal(c, &seq, &drop), REFUSE_ORDER);
+	ck_assert(drop && seq == 1);
+	ck_assert_uint_eq(expect_ack(c), 1);
+	hub_stat(hub, &st);
+	ck_assert_uint_eq(st.forked, 1);
+	ck_assert_uint_eq(count_records(JREC_BATCH), 1);
+	ck_assert_uint_eq(count_records(JREC_REFUSED), 1);
+	/* The record of the fork must not use up a number again. */
+	crash();
+	c = connect_as(ROLE_AGENT, "a1");
+	hello(c, 1, 1, 4);
+	ck_assert_uint_eq(expect_welcome(c), 1);
+}
+END_TEST
+
+START_TEST(a_hole_ends_the_session_until_hello_explains_it)
+{
+	struct test_conn *c = agent("a1", 1, 1, 9);
+
+	batch(c, &(struct test_batch){ .boot = 1, .seq = 1 });
+	hub_commit(hub);
+	expect_ack(c);
+	batch(c, &(struct test_batch){ .boot = 1, .seq = 5 });
+	ck_assert_uint_eq(expect_refusal(c, NULL, NULL), REFUSE_ORDER);
+	ck_assert(c->is_closed);
+	c = agent("a1", 1, 5, 9);
+	batch(c, &(struct test_batch){ .boot = 1, .seq = 5 });
+	hub_commit(hub);
+	ck_assert_uint_eq(expect_ack(c), 5);
+}
+END_TEST
+
+START_TEST(the_window_holds)
+{
+	struct test_conn *c = agent("a1", 1, 1, 9);
+
+	for (uint64_t i = 1; i <= 4; i++)
+		batch(c, &(struct test_batch){ .boot = 1, .seq = i });
+	hub_commit(hub);
+	ck_assert_uint_eq(expect_ack(c), 4);
+	for (uint64_t i = 5; i <= 9; i++)
+		batch(c, &(struct test_batch){ .boot = 1, .seq = i });
+	ck_assert_uint_eq(expect_refusal(c, NULL, NULL), REFUSE_RATE);
+	ck_assert(c->is_closed);
+}
+END_TEST
+
+START_TEST(the_second_session_ends_the_first)
+{
+	struct test_conn *a = agent("a1", 1, 1, 2), *b;
+
+	batch(a, &(struct test_batch){ .boot = 1, .seq = 1 });
+	b = connect_as(ROLE_AGENT, "a1");
+	ck_assert(!a->is_closed);
+	hello(b, 1, 1, 2);
+	ck_assert_uint_eq(expect_refusal(a, NULL, NULL), REFUSE_REPLACED);
+	ck_assert(a->is_closed);
+	/* Not durable yet: the new session is told so, and what it repeats is stored once. */
+	ck_assert_uint_eq(expect_welcome(b), 0);
+	EXPECT(b, FRAME_PLAN);
+	batch(b, &(struct test_batch){ .boot = 1, .seq = 1 });
+	hub_commit(hub);
+	ck_assert_uint_eq(expect_ack(b), 1);
+	ck_assert_uint_eq(count_records(JREC_BATCH), 1);
+	/* Another agent is none of its business. */
+	agent("a2", 1, 1, 1);
+	ck_assert(!b->is_closed);
+}
+END_TEST
+
+START_TEST(a_changed_plan_is_pushed)
+{
+	struct test_conn *a = agent("a1", 1, 1, 2), *b = agent("a2", 1, 1, 2);
+	char *text = strdup(LINKS), *at = strstr(text, "192.0.2.2");
+	Linkwatch__Pb__Plan *other;
+
+	memcpy(at, "192.0.2.9", 9);
+	other = test_plan(text);
+	ck_assert_int_eq(hub_plan(hub, other), 0);
+	EXPECT(a, FRAME_PLAN);
+	ck_assert_ptr_null(test_next(b));
+	ck_assert_int_eq(hub_plan(hub, other), 0);
+	ck_assert_ptr_null(test_next(a));
+	hub_commit(hub);
+	ck_assert_uint_eq(count_records(JREC_PLAN), 2);
+	links_free(other);
+	/* a2 leaves the plan altogether. */
+	*strstr(text, "  - {id: gw, agent: a2") = '\0';
+	at = strstr(text, "  - {id: a2");
+	memmove(at, strchr(at, '\n') + 1, strlen(strchr(at, '\n') + 1) + 1);
+	other = test_plan(text);
+	ck_assert_int_eq(hub_plan(hub, other), 0);
+	ck_assert_uint_eq(expect_refusal(b, NULL, NULL), REFUSE_UNKNOWN_PEER);
+	ck_assert(b->is_closed && !a->is_closed);
+	b = connect_as(ROLE_AGENT, "a2");
+	hello(b, 1, 1, 1);
+	ck_assert_uint_eq(expect_refusal(b, NULL, NULL), REFUSE_UNKNOWN_PEER);
+	links_free(other);
+	free(text);
+}
+END_TEST
+
+START_TEST(clock_and_plan_result)
+{
+	struct test_conn *c = agent("a1", 1, 1, 1);
+	Linkwatch__Pb__ClockPing ping = LINKWATCH__PB__CLOCK_PING__INIT;
+	Linkwatch__Pb__PlanResult result = LINKWATCH__PB__PLAN_RESULT__INIT;
+	Linkwatch__Pb__ClockPong *pong;
+	char *links[] = { (char *)"web", (char *)"no id!" };
+	char *reasons[] = { (char *)"not in\nallow-list", (char *)"x" };
+	struct sent *s;
+
+	ping.t1_ns = 42;
+	say(c, FRAME_CLOCK_PING, &ping.base);
+	s = EXPECT(c, FRAME_CLOCK_PONG);
+	pong = linkwatch__pb__clock_pong__unpack(NULL, s->n, s->p);
+	ck_assert_int_eq(pong->t1_ns, 42);
+	ck_assert_int_eq(pong->t2_ns, T0);
+	linkwatch__pb__clock_pong__free_unpacked(pong, NULL);
+	result.n_link = result.n_reason = 2;
+	result.link = links;
+	result.reason = reasons;
+	say(c, FRAME_PLAN_RESULT, &result.base);
+	hub_commit(hub);
+	ck_assert_uint_eq(count_records(JREC_PLANRESULT), 1);
+	result.n_reason = 1;
+	say(c, FRAME_PLAN_RESULT, &result.base);
+	ck_assert_uint_eq(expect_refusal(c, NULL, NULL), REFUSE_MALFORMED);
+}
+END_TEST
+
+/* ------------------------------------------------------------ who says what when */
+
+/* Every message from every role in every state: only what the table allows lives on. */
+START_TEST(the_whole_matrix)
+{
+	static const uint8_t types[] = { 0, FRAME_HELLO, FRAME_WELCOME, FRAME_PLAN, FRAME_PLAN_RESULT, FRAME_BATCH,
+		FRAME_ACK, FRAME_REFUSAL, FRAME_CLOCK_PING, FRAME_CLOCK_PONG, FRAME_PAUSE, FRAME_RESUME,
+		FRAME_FEED_START, FRAME_FEED_RECORD, FRAME_FEED_ACK, FRAME_RELOAD, FRAME_RELOAD_RESULT, 99, 255 };
+	static const enum role roles[] = { ROLE_AGENT, ROLE_ALERTD };
+
+	for (size_t k = 0; k < 2; k++)
+		for (int up = 0; up < 2; up++)
+			for (size_t i = 0; i < sizeof types; i++) {
+				struct test_conn *c = connect_as(roles[k], k == 0 ? "a1" : "main");
+				bool may, is_agent = k == 0;
+
+				if (up)
+					hello(c, 1, 1, 1);
+				c->seen = c->n;
+				if (types[i] == FRAME_HELLO)
+					hello(c, 1, 1, 1);
+				else
+					say_raw(c, types[i], NULL, 0);	/* all zero: a valid message of any type */
+				switch (types[i]) {
+				case FRAME_HELLO: may = !up; break;
+				case FRAME_CLOCK_PING: may = up; break;
+				case FRAME_PLAN_RESULT: may = up && is_agent; break;
+				case FRAME_FEED_START: case FRAME_RELOAD: may = up && !is_agent; break;
+				default: may = false;	/* an empty batch or ack is refused for what it says */
+				}
+				ck_assert_msg(c->is_closed == !may, "role %zu up %d type %d", k, up, types[i]);
+				if (!may)
+					expect_refusal(c, NULL, NULL);
+				hub_handler()->closed(hub, &c->conn, "test");
+				test_conn_free(conns[--n_conns]);
+			}
+}
+END_TEST
+
+START_TEST(a_collector_has_no_business_here)
+{
+	struct test_conn *c = connect_as(ROLE_COLLECTOR, "main");
+
+	ck_assert_uint_eq(expect_refusal(c, NULL, NULL), REFUSE_ROLE);
+	ck_assert(c->is_closed);
+}
+END_TEST
+
+START_TEST(strange_hellos)
+{
+	struct test_conn *c;
+
+	c = connect_as(ROLE_AGENT, "stranger");
+	hello(c, 1, 1, 1);
+	ck_assert_uint_eq(expect_refusal(c, NULL, NULL), REFUSE_UNKNOWN_PEER);
+	c = connect_as(ROLE_AGENT, "a1");
+	hello(c, 1, 5, 2);
+	ck_assert_uint_eq(expect_refusal(c, NULL, NULL), REFUSE_MALFORMED);
+	c = connect_as(ROLE_AGENT, "a1");
+	hello(c, 1, 1, UINT64_MAX);
+	ck_assert_uint_eq(expect_refusal(c, NULL, NULL), REFUSE_MALFORMED);
+	c = connect_as(ROLE_AGENT, "a1");
+	say_raw(c, FRAME_HELLO, "\xff\xff\xff", 3);
+	ck_assert_uint_eq(expect_refusal(c, NULL, NULL), REFUSE_MALFORMED);
+	hub_commit(hub);
+	ck_assert_uint_eq(count_records(JREC_REFUSED), 2);	/* one for each peer and code */
+	c = connect_as(ROLE_AGENT, "a1");
+	tc.ns += 11 * NS_PER_S;
+	hub_tick(hub);
+	ck_assert_uint_eq(expect_refusal(c, NULL, NULL), REFUSE_STATE);
+}
+END_TEST
+
+static uint32_t
+greet_with(uint32_t min, uint32_t max)
+{
+	Linkwatch__Pb__Hello m = LINKWATCH__PB__HELLO__INIT;
+	struct test_conn *c = connect_as(ROLE_AGENT, "a1");
+	Linkwatch__Pb__Welcome *w;
+	uint8_t b[BOOT_ID_LEN];
+	struct sent *s;
+	uint32_t v;
+
+	boot_id(b, 1);
+	m.version_min = min;
+	m.version_max = max;
+	m.boot_id = (ProtobufCBinaryData){ .len = BOOT_ID_LEN, .data = b };
+	say(c, FRAME_HELLO, &m.base);
+	s = test_next(c);
+	ck_assert_ptr_nonnull(s);
+	if (s->type != FRAME_WELCOME) {
+		c->seen--;
+		ck_assert_uint_eq(expect_refusal(c, NULL, NULL), REFUSE_VERSION);
+		return 0;
+	}
+	w = linkwatch__pb__welcome__unpack(NULL, s->n, s->p);
+	v = w->version;
+	linkwatch__pb__welcome__free_unpacked(w, NULL);
+	return v;
+}
+
+START_TEST(versions_one_apart_agree)
+{
+	ck_assert_uint_eq(greet_with(1, 1), 1);
+	ck_assert_uint_eq(greet_with(1, 2), 1);
+	ck_assert_uint_eq(greet_with(2, 3), 0);
+	ck_assert_uint_eq(greet_with(0, 0), 0);
+	ck_assert_uint_eq(greet_with(3, 1), 0);
+	hub_close(hub, false);
+	opts.version_min = 1;
+	opts.version_max = 2;
+	open_hub();
+	ck_assert_uint_eq(greet_with(1, 1), 1);
+	ck_assert_uint_eq(greet_with(2, 3), 2);
+	ck_assert_uint_eq(greet_with(1, 9), 2);
+	ck_assert_uint_eq(greet_with(3, 4), 0);
+}
+END_TEST
+
+START_TEST(a_flood_of_small_talk_ends_it)
+{
+	struct test_conn *c = agent("a1", 1, 1, 1);
+	Linkwatch__Pb__ClockPing ping = LINKWATCH__PB__CLOCK_PING__INIT;
+	int n = 0;
+
+	while (!c->is_closed && n < 1000) {
+		say(c, FRAME_CLOCK_PING, &ping.base);
+		n++;
+	}
+	ck_assert_int_gt(n, 50);
+	ck_assert_int_lt(n, 110);
+	/* At a calm rate it lives. */
+	c = agent("a1", 1, 1, 1);
+	for (n = 0; n < 1000; n++) {
+		tc.ns += NS_PER_S / 10;
+		say(c, FRAME_CLOCK_PING, &ping.base);
+	}
+	ck_assert(!c->is_closed);
+}
+END_TEST
+
+START_TEST(strangers_are_counted_not_told_each)
+{
+	for (int i = 0; i < 500; i++)
+		hub_handler()->refused(hub, i % 2 ? "198.51.100.7:1" : "198.51.100.7:2", "no certificate");
+	hub_commit(hub);
+	ck_assert_uint_eq(count_records(JREC_REFUSED), 1);
+	tc.ns += 61 * NS_PER_S;
+	hub_tick(hub);
+	hub_commit(hub);
+	ck_assert_uint_eq(count_records(JREC_REFUSED), 2);
+	for (int i = 0; i < 5000; i++) {
+		char who[64];
+
+		snprintf(who, sizeof who, "10.%d.%d.1:5", i / 250, i % 250);
+		hub_handler()->refused(hub, who, "no certificate");
+	}
+	hub_commit(hub);
+	ck_assert_uint_lt(count_records(JREC_REFUSED), 1100);
+}
+END_TEST
+
+/* -------------------------------------------------------------- the full disk */
+
+START_TEST(a_full_disk_pauses_and_loses_nothing)
+{
+	struct test_conn *c = agent("a1", 1, 1, 9), *b;
+
+	hub_commit(hub);
+	faulty.fail = -ENOSPC;
+	batch(c, &(struct test_batch){ .boot = 1, .seq = 1 });
+	ck_assert_int_eq(hub_commit(hub), -ENOSPC);
+	EXPECT(c, FRAME_PAUSE);
+	ck_assert_ptr_null(test_next(c));
+	ck_assert(hub_is_dirty(hub));
+	/* Was in flight already: kept, not acknowledged. */
+	batch(c, &(struct test_batch){ .boot = 1, .seq = 2 });
+	ck_assert_int_eq(hub_commit(hub), -ENOSPC);
+	ck_assert_ptr_null(test_next(c));
+	/* Who comes now is let in and told to wait. */
+	b = connect_as(ROLE_AGENT, "a2");
+	hello(b, 1, 1, 1);
+	expect_welcome(b);
+	EXPECT(b, FRAME_PAUSE);
+	EXPECT(b, FRAME_PLAN);
+	faulty.fail = 0;
+	tc.ns += 5 * NS_PER_S;
+	ck_assert_int_eq(hub_commit(hub), 0);
+	ck_assert_uint_eq(expect_ack(c), 2);
+	EXPECT(c, FRAME_RESUME);
+	EXPECT(b, FRAME_RESUME);
+	ck_assert_uint_eq(count_records(JREC_BATCH), 2);
+	ck_assert(!hub_is_dirty(hub));
+}
+END_TEST
+
+START_TEST(a_disk_error_is_not_survived_in_place)
+{
+	struct test_conn *c = agent("a1", 1, 1, 9);
+
+	hub_commit(hub);
+	faulty.fail = -EIO;
+	batch(c, &(struct test_batch){ .boot = 1, .seq = 1 });
+	ck_assert_int_eq(hub_commit(hub), -EIO);
+	faulty.fail = 0;
+	ck_assert_int_eq(hub_commit(hub), -EIO);
+	crash();
+	c = connect_as(ROLE_AGENT, "a1");
+	hello(c, 1, 1, 9);
+	ck_assert_uint_eq(expect_welcome(c), 0);
+}
+END_TEST
+
+/* ------------------------------------------------------------------- alertd */
+
+static struct test_conn *
+alertd(void)
+{
+	struct test_conn *c = connect_as(ROLE_ALERTD, "main");
+
+	hello(c, 0, 0, 0);
+	expect_welcome(c);
+	return c;
+}
+
+static void
+feed_from(struct test_conn *c, uint64_t from, uint32_t window)
+{
+	Linkwatch__Pb__FeedStart m = LINKWATCH__PB__FEED_START__INIT;
+
+	m.from_seq = from;
+	m.window = window;
+	say(c, FRAME_FEED_START, &m.base);
+}
+
+static void
+feed_acked(struct test_conn *c, uint64_t seq)
+{
+	Linkwatch__Pb__FeedAck m = LINKWATCH__PB__FEED_ACK__INIT;
+
+	m.seq = seq;
+	say(c, FRAME_FEED_ACK, &m.base);
+}
+
+static Linkwatch__Pb__FeedRecord *
+expect_record(struct test_conn *c)
+{
+	struct sent *s = EXPECT(c, FRAME_FEED_RECORD);
+
+	return linkwatch__pb__feed_record__unpack(NULL, s->n, s->p);
+}
+
+START_TEST(the_feed_tells_all_within_its_window)
+{
+	struct test_conn *a = agent("a1", 1, 1, 99), *c = alertd();
+	Linkwatch__Pb__FeedRecord *r;
+	uint64_t last = 0;
+
+	hub_commit(hub);
+	feed_from(c, 0, 3);
+	for (int i = 0; i < 3; i++) {		/* start, plan, session */
+		r = expect_record(c);
+		ck_assert_uint_eq(r->seq, last + 1);
+		last = r->seq;
+		linkwatch__pb__feed_record__free_unpacked(r, NULL);
+	}
+	batch(a, &(struct test_batch){ .boot = 1, .seq = 1 });
+	hub_commit(hub);
+	ck_assert_ptr_null(test_next(c));	/* the window is full */
+	feed_acked(c, 1);
+	r = expect_record(c);
+	ck_assert_uint_eq(r->type, JREC_BATCH);
+	linkwatch__pb__feed_record__free_unpacked(r, NULL);
+	ck_assert_ptr_null(test_next(c));
+	feed_acked(c, 4);
+	/* It wakes with the next commit. */
+	batch(a, &(struct test_batch){ .boot = 1, .seq = 2 });
+	hub_commit(hub);
+	r = expect_record(c);
+	ck_assert_uint_eq(r->seq, 5);
+	linkwatch__pb__feed_record__free_unpacked(r, NULL);
+	/* An ack for what was never sent. */
+	feed_acked(c, 6);
+	ck_assert_uint_eq(expect_refusal(c, NULL, NULL), REFUSE_ORDER);
+}
+END_TEST
+
+START_TEST(the_feed_goes_on_where_it_was)
+{
+	struct test_conn *c = alertd();
+	Linkwatch__Pb__FeedRecord *r;
+
+	hub_commit(hub);
+	feed_from(c, 2, 0);
+	r = expect_record(c);
+	ck_assert_uint_eq(r->seq, 2);
+	ck_assert_uint_eq(r->lost_before, 0);
+	linkwatch__pb__feed_record__free_unpacked(r, NULL);
+	c = alertd();
+	feed_from(c, 3, 0);			/* the next that will be written */
+	ck_assert_ptr_null(test_next(c));
+	ck_assert(!c->is_closed);
+	c = alertd();
+	feed_from(c, 4, 0);			/* of another journal */
+	ck_assert_uint_eq(expect_refusal(c, NULL, NULL), REFUSE_ORDER);
+	ck_assert(c->is_closed);
+}
+END_TEST
+
+START_TEST(what_retention_took_is_told)
+{
+	struct test_conn *a, *c;
+	Linkwatch__Pb__FeedRecord *r;
+	struct journal_stat st;
+
+	hub_close(hub, false);
+	opts.segment_bytes = 1024;
+	open_hub();
+	a = agent("a1", 1, 1, 99);
+	for (uint64_t i = 1; i <= 60; i++) {
+		batch(a, &(struct test_batch){ .boot = 1, .seq = i });
+		hub_commit(hub);
+	}
+	ck_assert_int_eq(hub_retain(hub, 3000, INT64_C(1) << 60, 0), 0);
+	journal_stat(hub_journal(hub), &st);
+	ck_assert_uint_gt(st.first_seq, 10);
+	c = alertd();
+	feed_from(c, 3, 0);
+	r = expect_record(c);
+	ck_assert_uint_eq(r->seq, st.first_seq);
+	ck_assert_uint_eq(r->lost_before, st.first_seq - 3);
+	linkwatch__pb__feed_record__free_unpacked(r, NULL);
+	/* The plan still stands behind the first record. */
+	ck_assert_uint_ge(count_records(JREC_PLAN), 1);
+	/* And the numbers are still known, although their records are gone. */
+	crash();
+	a = connect_as(ROLE_AGENT, "a1");
+	hello(a, 1, 1, 99);
+	ck_assert_uint_eq(expect_welcome(a), 60);
+}
+END_TEST
+
+START_TEST(a_reader_holds_retention_back_for_a_while)
+{
+	struct test_conn *a;
+	struct journal_stat st;
+
+	hub_close(hub, false);
+	opts.segment_bytes = 1024;
+	open_hub();
+	ck_assert_int_eq(journal_cursor_save(disk, "store", 1), 0);
+	a = agent("a1", 1, 1, 99);
+	for (uint64_t i = 1; i <= 60; i++) {
+		batch(a, &(struct test_batch){ .boot = 1, .seq = i });
+		hub_commit(hub);
+	}
+	ck_assert_int_eq(hub_retain(hub, 3000, INT64_C(1) << 60, 1 << 20), 0);
+	journal_stat(hub_journal(hub), &st);
+	ck_assert_uint_eq(st.first_seq, 1);
+	ck_assert_int_eq(hub_retain(hub, 3000, INT64_C(1) << 60, 1000), 0);
+	journal_stat(hub_journal(hub), &st);
+	ck_assert_uint_gt(st.first_seq, 10);
+}
+END_TEST
+
+START_TEST(a_record_longer_than_a_frame_spans_several)
+{
+	size_t cap = 300 * 1024, at;
+	char *text = xmalloc(cap + 4096);
+	struct test_conn *c;
+	Linkwatch__Pb__FeedRecord *r;
+	Linkwatch__Pb__Plan *big, *got;
+	uint8_t *all = NULL;
+	size_t n = 0;
+	bool more;
+
+	/* Many agents, so that each part stays small. */
+	at = (size_t)snprintf(text, cap, "vendors:\n  - {id: va, code: A云, code_en: A, name: 甲, name_en: A}\nagents:\n");
+	for (int i = 0; i < 1200; i++)
+		at += (size_t)snprintf(text + at, cap - at, "  - {id: agent-number-%d-of-many-in-this-plan, vendor: va, zone: z}\n", i);
+	at += (size_t)snprintf(text + at, cap - at, "links:\n");
+	for (int i = 0; i < 1200; i++)
+		at += (size_t)snprintf(text + at, cap - at, "  - {id: l, agent: agent-number-%d-of-many-in-this-plan, probe: icmp, target: 192.0.2.1, class: A}\n", i);
+	big = test_plan(text);
+	ck_assert_int_eq(hub_plan(hub, big), 0);
+	hub_commit(hub);
+	c = alertd();
+	feed_from(c, 3, 0);
+	do {
+		r = expect_record(c);
+		ck_assert_uint_eq(r->seq, 3);
+		all = xreallocarray(all, n + r->payload.len, 1);
+		memcpy(all + n, r->payload.data, r->payload.len);
+		n += r->payload.len;
+		more = r->more;
+		linkwatch__pb__feed_record__free_unpacked(r, NULL);
+	} while (more);
+	got = linkwatch__pb__plan__unpack(NULL, n, all);
+	ck_assert_ptr_nonnull(got);
+	ck_assert_uint_eq(got->n_link, 1200);
+	ck_assert_uint_gt(n, FRAME_MAX);
+	linkwatch__pb__plan__free_unpacked(got, NULL);
+	free(all);
+	links_free(big);
+	free(text);
+}
+END_TEST
+
+START_TEST(reload_is_answered)
+{
+	struct test_conn *c = alertd();
+	Linkwatch__Pb__ReloadRequest m = LINKWATCH__PB__RELOAD_REQUEST__INIT;
+	Linkwatch__Pb__ReloadResult *res;
+	struct sent *s;
+
+	m.id = 17;
+	for (int i = 0; i < 2; i++) {
+		reload_result = i == 0 ? 0 : -EINVAL;
+		say(c, FRAME_RELOAD, &m.base);
+		s = EXPECT(c, FRAME_RELOAD_RESULT);
+		res = linkwatch__pb__reload_result__unpack(NULL, s->n, s->p);
+		ck_assert_uint_eq(res->id, 17);
+		ck_assert(res->ok == (i == 0));
+		ck_assert_str_eq(res->errors, i == 0 ? "" : "links.yaml:1:1: bad\n");
+		linkwatch__pb__reload_result__free_unpacked(res, NULL);
+	}
+	ck_assert_int_eq(reloads, 2);
+}
+END_TEST
+
+START_TEST(it_says_that_it_is_alive)
+{
+	size_t before = count_records(JREC_COLLECTOR);
+
+	for (int i = 0; i < 20; i++) {
+		tc.ns += NS_PER_S;
+		hub_tick(hub);
+		hub_commit(hub);
+	}
+	ck_assert_uint_eq(count_records(JREC_COLLECTOR), before + 4);
+}
+END_TEST
+
+#define ADD(name) tcase_add_test(t, name)
+
+int
+main(void)
+{
+	Suite *s = suite_create("session");
+	TCase *t = tcase_create("session");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	ADD(an_agent_is_let_in_and_acknowledged);
+	ADD(no_plan_is_sent_to_who_has_it);
+	ADD(acked_batches_survive_a_crash_once);
+	ADD(a_checkpoint_shortens_the_replay_and_says_the_same);
+	ADD(a_broken_checkpoint_only_costs_time);
+	ADD(a_bad_batch_is_refused_and_the_next_taken);
+	ADD(too_many_bad_batches_end_it);
+	ADD(a_fork_is_told_apart_from_a_repeat);
+	ADD(a_hole_ends_the_session_until_hello_explains_it);
+	ADD(the_window_holds);
+	ADD(the_second_session_ends_the_first);
+	ADD(a_changed_plan_is_pushed);
+	ADD(clock_and_plan_result);
+	ADD(the_whole_matrix);
+	ADD(a_collector_has_no_business_here);
+	ADD(strange_hellos);
+	ADD(versions_one_apart_agree);
+	ADD(a_flood_of_small_talk_ends_it);
+	ADD(strangers_are_counted_not_told_each);
+	ADD(a_full_disk_pauses_and_loses_nothing);
+	ADD(a_disk_error_is_not_survived_in_place);
+	ADD(the_feed_tells_all_within_its_window);
+	ADD(the_feed_goes_on_where_it_was);
+	ADD(what_retention_took_is_told);
+	ADD(a_reader_holds_retention_back_for_a_while);
+	ADD(a_record_longer_than_a_frame_spans_several);
+	ADD(reload_is_answered);
+	ADD(it_says_that_it_is_alive);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
