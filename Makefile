@@ -39,7 +39,8 @@ PB := $(BUILD)/gen/common/linkwatch.pb-c
 objs = $(patsubst %.c,$(BUILD)/%.o,$(1))
 COMMON_OBJ := $(call objs,$(sort $(wildcard common/*.c))) $(PB).o
 AGENT_OBJ := $(call objs,$(filter-out agent/main.c,$(sort $(wildcard agent/*.c))))
-COLLECTOR_OBJ := $(call objs,$(filter-out collector/main.c,$(sort $(wildcard collector/*.c))))
+COLLECTOR_OBJ := $(call objs,$(filter-out collector/main.c,$(sort $(wildcard collector/*.c)))) \
+	$(BUILD)/gen/collector/assets.o
 ALERTD_OBJ := $(call objs,$(filter-out alertd/main.c,$(sort $(wildcard alertd/*.c))))
 CTL_OBJ := $(call objs,$(filter-out alertd/ctl/ctl.c,$(sort $(wildcard alertd/ctl/*.c))))
 PROGRAMS := $(BUILD)/linkwatch-agent $(BUILD)/linkwatch-collector $(BUILD)/linkwatch-alertd \
@@ -58,6 +59,14 @@ $(PB).o: $(PB).c
 $(BUILD)/%.o: %.c | $(PB).h
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The files of the page are part of the program.
+ASSETS := $(sort $(wildcard collector/assets/*))
+$(BUILD)/gen/collector/assets.c: collector/assets.sh $(ASSETS)
+	@mkdir -p $(@D)
+	sh collector/assets.sh $(ASSETS) > $@
+$(BUILD)/gen/collector/assets.o: $(BUILD)/gen/collector/assets.c
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 # Whole archives are cheap here and keep link order out of the way.
 $(BUILD)/libcommon.a: $(COMMON_OBJ)

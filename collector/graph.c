@@ -469,6 +469,25 @@ graph_build(const struct graph_request *q, struct graph_args *out)
 	return 0;
 }
 
+int
+graph_fetch_build(const char *rrd, const char *cf, int64_t from, int64_t to, int64_t resolution,
+    struct graph_args *out)
+{
+	struct builder b = { .out = out };
+
+	*out = (struct graph_args){ 0 };
+	if (rrd == NULL || from < 0 || to - from < 1 || to - from > GRAPH_SPAN_MAX || resolution < 1 ||
+	    (strcmp(cf, "AVERAGE") != 0 && strcmp(cf, "MAX") != 0))
+		return -EINVAL;
+	add(&b, "fetch");
+	add(&b, "%s", rrd);
+	add(&b, "%s", cf);
+	add(&b, "%lld", (long long)from);
+	add(&b, "%lld", (long long)to);
+	add(&b, "%lld", (long long)resolution);
+	return 0;
+}
+
 void
 graph_args_free(struct graph_args *a)
 {

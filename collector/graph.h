@@ -54,6 +54,9 @@ struct graph_args { int argc; char *argv[GRAPH_ARGS_MAX + 1]; };
 
 /* -EINVAL: a number out of range, from not before to, or a kind that this series does not have. */
 int graph_build(const struct graph_request *, struct graph_args *out);
+/* The rows of file rrd from..to at about that resolution (s), cf "AVERAGE" or "MAX". -EINVAL as above. */
+int graph_fetch_build(const char *rrd, const char *cf, int64_t from, int64_t to, int64_t resolution,
+    struct graph_args *out);
 void graph_args_free(struct graph_args *);
 
 /* The key word of a kind ("rtt", "traffic") and back; -1: none. */

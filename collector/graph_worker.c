@@ -2,6 +2,7 @@
  * graph_worker.c - the warm process that draws.  The only calls to librrd's drawing.
  */
 #include <errno.h>
+#include <math.h>
 #include <rrd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "common/mem.h"
 
 #define REQUEST_MAX (256 * 1024)
+#define FETCH_ROWS_MAX 20000
 
 struct answer {
 	uint32_t status;
@@ -130,6 +132,59 @@ draw(int argc, char **argv)
 	return rc;
 }
 
+static void
+put_rows(FILE *f, time_t from, time_t to, unsigned long step, unsigned long ds, char **names,
+    const rrd_value_t *v)
+{
+	const char *sep = "";
+
+	fprintf(f, "{\"from\":%lld,\"to\":%lld,\"step\":%lu,\"ds\":[", (long long)from, (long long)to,
+	    step);
+	for (unsigned long i = 0; i < ds; i++)
+		fprintf(f, "%s\"%s\"", i > 0 ? "," : "", names[i]);
+	fputs("],\"rows\":[", f);
+	for (time_t t = from; t < to; t += (time_t)step, sep = ",") {
+		fprintf(f, "%s[%lld", sep, (long long)t + (long long)step);
+		for (unsigned long i = 0; i < ds; i++, v++)
+			fprintf(f, isfinite(*v) ? ",%.9g" : ",null", *v);
+		fputc(']', f);
+	}
+	fputs("]}", f);
+}
+
+/* "fetch" FILE CF FROM TO RESOLUTION: the rows as JSON. */
+static int
+fetch(char **argv)
+{
+	time_t from = (time_t)strtoll(argv[3], NULL, 10), to = (time_t)strtoll(argv[4], NULL, 10);
+	unsigned long step = strtoul(argv[5], NULL, 10), ds = 0;
+	struct answer a = { .status = 1 };
+	rrd_value_t *data = NULL;
+	char **names = NULL, *text = NULL;
+	size_t len = 0;
+	FILE *f;
+	int rc;
+
+	rrd_clear_error();
+	rc = rrd_fetch_r(argv[1], argv[2], &from, &to, &step, &ds, &names, &data);
+	if (rc == 0 && (to - from) / (time_t)step <= FETCH_ROWS_MAX) {
+		f = open_memstream(&text, &len);
+		put_rows(f, from, to, step, ds, names, data);
+		fclose(f);
+		a = (struct answer){ .from = from, .to = to, .body = text, .len = len };
+	} else {
+		a.body = rc != 0 ? rrd_get_error() : "too many rows: ask for a coarser resolution";
+		a.len = strlen(a.body);
+	}
+	rc = send_answer(&a);
+	for (unsigned long i = 0; i < ds && names != NULL; i++)
+		free(names[i]);
+	free(names);
+	free(data);
+	free(text);
+	return rc;
+}
+
 /* Splits n bytes into argc strings; the vector is owned by the caller.  NULL: not so many, or no end. */
 static char **
 split(char *p, size_t n, uint32_t argc)
@@ -169,7 +224,10 @@ serve(void)
 		goto out;
 	memcpy(&argc, buf, sizeof argc);
 	argv = split(buf + 4, len - 4, argc);
-	rc = argv == NULL ? -EPROTO : draw((int)argc, argv);
+	if (argv == NULL)
+		rc = -EPROTO;
+	else
+		rc = argc == 6 && strcmp(argv[0], "fetch") == 0 ? fetch(argv) : draw((int)argc, argv);
 out:
 	free(argv);
 	free(buf);

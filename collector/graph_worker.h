@@ -9,8 +9,10 @@
  *
  * On the socket, both ways: u32 length of what follows (native order), then
  *   request   u32 argc, then argc strings each with its NUL
+ *             ("graph", ...: as rrd_graph_v; "fetch", FILE, CF, FROM, TO, RESOLUTION:
+ *             rows as JSON, {"from","to","step","ds":[NAME...],"rows":[[NUMBER|null...]...]})
  *   answer    u32 status (0 good, 1 failed), i64 from, to (s), u32 left, top,
- *             width, height of the canvas in the image, then PNG or the error text
+ *             width, height of the canvas in the image, then PNG, JSON or the error text
  */
 #pragma once
 
@@ -29,7 +31,7 @@ int graph_worker_main(void);
 struct graph_image {
 	int error;			/* 0 or -ETIME, -EBUSY (waited in vain), -EIO (the worker died), -ENODATA (librrd said no) */
 	const char *why;		/* one line; NULL when good */
-	const uint8_t *png;		/* borrowed during the callback */
+	const uint8_t *png;		/* or JSON; borrowed during the callback */
 	size_t len;
 	int64_t from, to;
 	uint32_t left, top, width, height;

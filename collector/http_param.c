@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "collector/http_param.h"
 #include "common/mem.h"
@@ -268,18 +267,4 @@ http_escape(const char *s)
 	}
 	*o = '\0';
 	return out;
-}
-
-bool
-http_prefers_chinese(const char *list)
-{
-	if (list == NULL)
-		return true;
-	for (; *list != '\0'; list += strcspn(list, ","), list += strspn(list, ", ")) {
-		if (strncasecmp(list, "zh", 2) == 0)
-			return true;
-		if (strncasecmp(list, "en", 2) == 0)
-			return false;
-	}
-	return true;
 }

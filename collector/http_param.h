@@ -55,6 +55,3 @@ bool http_text_is_clean(const char *s);
 
 /* s with & < > " ' as entities, malloc'd, owned by the caller. */
 char *http_escape(const char *s);
-
-/* Does the list of an Accept-Language header put Chinese first (or say nothing we know)? */
-bool http_prefers_chinese(const char *accept_language);

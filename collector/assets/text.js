@@ -1,0 +1,195 @@
+// text.js - every sentence of the page, Chinese first, and the words of states and kinds.
+const lang = document.documentElement.lang.startsWith('en') ? 1 : 0;
+
+const sentences = {
+	product: ['链路监控', 'LinkWatch'],
+	wall: ['链路墙', 'Wall'],
+	incidents: ['事件', 'Incidents'],
+	agents: ['探针', 'Agents'],
+	skip: ['跳到正文', 'Skip to content'],
+	logout: ['退出', 'Log out'],
+	live: ['实时', 'Live'],
+	polling: ['轮询', 'Polling'],
+	offline: ['已断开', 'Offline'],
+	themeAuto: ['主题：自动', 'Theme: auto'],
+	themeLight: ['主题：浅色', 'Theme: light'],
+	themeDark: ['主题：深色', 'Theme: dark'],
+	otherLang: ['English', '中文'],
+	ingestSilent: ['采集端没有新数据：最后一条记录在 {0}。下面是当时的测量值。',
+		'The collector takes in nothing: its last record is of {0}. What follows are the figures of that time.'],
+	ingestNever: ['采集端还没有写入任何记录。', 'The collector has not recorded anything yet.'],
+	journalTrouble: ['日志无法读取：{0}', 'The journal cannot be read: {0}'],
+	alertdAway: ['告警服务未连接：显示最新测量值，但暂无状态判定和事件。',
+		'The alert service is away: the latest figures are shown, but no verdicts and no incidents.'],
+	pageOffline: ['与服务器的连接已断开，正在重试。', 'The connection to the server is lost; trying again.'],
+	emptyPlan: ['计划中还没有链路。', 'The plan has no links yet.'],
+	emptyPlanHint: ['在 links.yaml 中添加链路，然后执行 linkctl reload。',
+		'Add links to links.yaml, then run linkctl reload.'],
+	noSample: ['等待第一个样本', 'Waiting for the first sample'],
+	noSampleHint: ['{0} 条链路已在计划中。探针连上后，第一个样本会在一个步长内出现，约一分钟后可看到图形。',
+		'{0} links are planned. Once the agents connect, the first samples appear within a step, the first graphs within a minute.'],
+	openIncidents: ['未关闭事件', 'Open incidents'],
+	noIncidents: ['没有未关闭的事件', 'No open incidents'],
+	allLinks: ['全部链路', 'All links'],
+	nLinks: ['{0} 条链路', '{0} links'],
+	loss: ['丢包', 'loss'],
+	rtt: ['中位时延', 'median RTT'],
+	minmax: ['最小 / 最大', 'min / max'],
+	pdv: ['时延变化 PDV', 'variation PDV'],
+	lossMinute: ['丢包率（近一分钟）', 'loss (last minute)'],
+	lastSample: ['最近样本', 'last sample'],
+	stale: ['数据陈旧', 'stale'],
+	ago: ['{0}前', '{0} ago'],
+	never: ['从未', 'never'],
+	inbps: ['入', 'in'],
+	outbps: ['出', 'out'],
+	cpu: ['处理器', 'CPU'],
+	mem: ['内存', 'memory'],
+	storage: ['存储', 'storage'],
+	port: ['端口', 'port'],
+	value: ['数值', 'value'],
+	target: ['目标', 'target'],
+	probe: ['探测方式', 'probe'],
+	klass: ['等级', 'class'],
+	vendor: ['云服务商', 'vendor'],
+	zone: ['区域', 'zone'],
+	chain: ['链路段', 'segment'],
+	step: ['步长', 'step'],
+	agent: ['探针', 'agent'],
+	since: ['{0} 起', 'since {0}'],
+	span1h: ['1 小时', '1 h'], span1d: ['1 天', '1 day'], span1w: ['1 周', '1 week'],
+	span1m: ['1 月', '1 month'], span1y: ['1 年', '1 year'],
+	zoomIn: ['放大', 'Zoom in'], zoomOut: ['缩小', 'Zoom out'],
+	earlier: ['向前', 'Earlier'], later: ['向后', 'Later'], toNow: ['回到现在', 'Back to now'],
+	graphHelp: ['在图上拖动可放大。键盘：1–5 选择时段，+ − 缩放，← → 移动，Esc 回到现在。',
+		'Drag on a graph to zoom. Keys: 1-5 choose a span, + - zoom, ← → move, Esc back to now.'],
+	graphOf: ['{0}：{1}，{2} 至 {3}', '{0}: {1}, {2} to {3}'],
+	drawing: ['正在绘图…', 'Drawing…'],
+	graph_rtt: ['往返时延（颜色表示丢包，灰带表示分布）', 'Round-trip time (colour: loss, bands: distribution)'],
+	graph_loss: ['丢包率', 'Loss'],
+	graph_pdv: ['时延变化', 'Delay variation'],
+	graph_traffic: ['流量', 'Traffic'],
+	graph_errors: ['错包与丢弃', 'Errors and discards'],
+	graph_host: ['主机占用', 'Host load'],
+	graph_oid: ['指定对象', 'Named objects'],
+	graph_status: ['端口状态', 'Port state'],
+	linkIncidents: ['本链路的事件', 'Incidents of this link'],
+	whyState: ['判定依据', 'Why this state'],
+	figures: ['当前值', 'Now'],
+	facts: ['基本信息', 'About this link'],
+	number: ['编号', 'No.'],
+	grade: ['级别', 'grade'],
+	state: ['状态', 'state'],
+	title: ['事件', 'incident'],
+	located: ['定位', 'located'],
+	firstFail: ['开始', 'began'],
+	opened: ['开单', 'opened'],
+	acked: ['受理', 'acknowledged'],
+	recovered: ['恢复', 'recovered'],
+	closedAt: ['关闭', 'closed'],
+	lasted: ['历时', 'lasted'],
+	handler: ['处理人', 'handler'],
+	eta: ['预计恢复', 'expected end'],
+	linksOf: ['涉及链路', 'links'],
+	showOpen: ['未关闭', 'Open'],
+	showAll: ['全部', 'All'],
+	nothingHere: ['没有事件', 'No incidents'],
+	nothingHereHint: ['链路异常达到策略规定的条件时，会在这里出现。', 'They appear here when a link breaks a rule of the policy.'],
+	timeline: ['处理过程', 'Time line'],
+	messages: ['已发通知', 'Messages'],
+	noMessages: ['没有发出通知', 'No message was sent'],
+	evidence: ['异常与证据', 'Anomalies and evidence'],
+	fields: ['定性与整改', 'Cause and measures'],
+	missing: ['关闭前须填写', 'Needed before closing'],
+	actions: ['操作', 'Actions'],
+	act_ack: ['受理', 'Acknowledge'], act_note: ['添加说明', 'Add a note'], act_close: ['关闭', 'Close'],
+	act_reopen: ['重新打开', 'Reopen'], act_cancel: ['撤销（误报）', 'Cancel (false alarm)'],
+	note: ['说明', 'note'],
+	etaHint: ['预计恢复时间 HH:MM', 'expected end HH:MM'],
+	field_cause: ['原因类别', 'cause'], 'field_root-cause': ['根本原因', 'root cause'],
+	field_responsible: ['责任单位', 'responsible unit'], field_measure: ['整改措施', 'measure'],
+	'field_grade-final': ['最终级别', 'final grade'],
+	done: ['已完成', 'Done'],
+	failed: ['失败：{0}', 'Failed: {0}'],
+	readOnly: ['只读账号：可以查看，不能操作。', 'This account may look but not act.'],
+	connected: ['在线', 'connected'], disconnected: ['离线', 'not connected'], silent: ['无数据', 'silent'],
+	unknown: ['未知', 'unknown'],
+	version: ['版本', 'version'], address: ['地址', 'address'], lastBatch: ['最近批次', 'last batch'],
+	nlinks: ['链路数', 'links'], refused: ['拒绝', 'refused'], spool: ['待传批次', 'spooled'],
+	dropped: ['丢弃样本', 'dropped'], offset: ['时钟偏差', 'clock offset'], cert: ['证书剩余', 'certificate'],
+	days: ['{0} 天', '{0} days'],
+	noAgents: ['计划中还没有探针。', 'The plan has no agents yet.'],
+	recipient: ['对象', 'to'], channel: ['渠道', 'channel'], body: ['内容', 'text'], at: ['时间', 'time'],
+	actor: ['人员', 'by'], attempts: ['次数', 'tries'],
+	filter: ['筛选', 'Filter'],
+	loadFailed: ['读取失败：{0}', 'Cannot load: {0}'],
+	noVerdict: ['未判定', 'no verdict'],
+	sparkOf: ['最近 {0} 步的中位时延', 'median RTT of the last {0} steps'],
+	openWord: ['{0} 条', '{0}'],
+};
+
+export function t(key, ...args)
+{
+	const row = sentences[key];
+	let s = row ? row[lang] : key;
+
+	args.forEach((v, i) => { s = s.replace('{' + i + '}', v); });
+	return s;
+}
+
+export const isEnglish = lang === 1;
+
+// A name that exists in both languages: o.name_zh, o.name_en.
+export function named(o, field)
+{
+	const own = o[field + (lang ? '_en' : '_zh')], other = o[field + (lang ? '_zh' : '_en')];
+
+	return own || other || '';
+}
+
+const words = {
+	up: ['正常', 'UP'], degraded: ['劣化', 'DEGRADED'], down: ['中断', 'DOWN'],
+	planned: ['计划维护', 'PLANNED'], 'not-observed': ['未观测', 'NOT SEEN'],
+	open: ['待受理', 'open'], handling: ['处理中', 'handling'], hold: ['挂起', 'on hold'],
+	recovered: ['已恢复', 'recovered'], review: ['待复核', 'review'], closed: ['已关闭', 'closed'],
+	archived: ['已归档', 'archived'], cancelled: ['已撤销', 'cancelled'], merged: ['已并单', 'merged'],
+	loss: ['丢包', 'loss'], latency: ['时延升高', 'latency'], variation: ['时延抖动', 'variation'],
+	service: ['服务拒绝', 'service'], utilisation: ['利用率高', 'utilisation'], errors: ['错包', 'errors'],
+	silent: ['无数据', 'silent'], clock: ['时钟', 'clock'], self: ['监测自身', 'monitor'],
+	user: ['用户侧', 'user'], access: ['接入线路', 'access line'], extranet: ['政务外网', 'extranet'],
+	edge: ['云边界', 'cloud edge'], vpc: ['云内网络', 'VPC'], host: ['主机', 'host'], app: ['应用', 'application'],
+	timeout: ['超时', 'timeout'], refused: ['被拒绝', 'refused'], 'net-unreachable': ['网络不可达', 'net unreachable'],
+	'host-unreachable': ['主机不可达', 'host unreachable'], 'port-unreachable': ['端口不可达', 'port unreachable'],
+	resolve: ['域名无法解析', 'name not resolved'], 'not-sent': ['未发出', 'not sent'],
+	pending: ['等待', 'pending'], sent: ['已发送', 'sent'], delivered: ['已送达', 'delivered'],
+	failed: ['失败', 'failed'], unknown: ['结果不明', 'unknown'], expired: ['已过期', 'expired'],
+	icmp: ['ICMP', 'ICMP'], tcp: ['TCP', 'TCP'], snmp: ['SNMP', 'SNMP'],
+	critical: ['紧急', 'critical'], major: ['重要', 'major'], minor: ['次要', 'minor'], info: ['提示', 'info'],
+	ack: ['受理', 'acknowledged'], recover: ['恢复', 'recovered'], relapse: ['复发', 'relapsed'],
+	grade: ['级别变化', 'grade'], close: ['关闭', 'closed'], reopen: ['重新打开', 'reopened'],
+	cancel: ['撤销', 'cancelled'], note: ['说明', 'note'], remind: ['催办', 'reminder'],
+	escalate: ['升级通知', 'escalation'], raise: ['级别上升', 'raised'], set: ['填写', 'set'],
+};
+
+// The word people read for a key word of the programs.
+export function word(key)
+{
+	return words[key] ? words[key][lang] : (key || '');
+}
+
+export const gradeWord = (g) => (['—', '一级', '二级', '三级', '四级'][g] || '—') === '—' ? '—'
+	: (lang ? 'P' + g : ['—', '一级', '二级', '三级', '四级'][g]);
+
+// Categories of causes, by number.
+export const causes = [
+	[101, '光缆/线路中断', 'cable or line cut'], [102, '传输设备', 'transmission equipment'],
+	[103, '运营商割接', "carrier's works"], [201, '路由/交换设备', 'router or switch'],
+	[202, '防火墙/负载均衡/WAF', 'firewall, load balancer, WAF'], [203, 'DNS', 'DNS'],
+	[204, '证书', 'certificate'], [301, '云平台网络', 'cloud network (SDN, VPC)'],
+	[302, '宿主机/存储', 'host or storage'], [303, '容量不足/拥塞', 'capacity, congestion'],
+	[401, '配置变更失误', 'faulty change'], [402, '软件缺陷', 'software defect'],
+	[403, '未报备变更', 'unannounced change'], [501, '应用/数据库', 'application or database'],
+	[502, '用户侧', "user's side"], [601, '电力/环境', 'power, environment'],
+	[602, '攻击/安全', 'attack, security'], [701, '不可抗力', 'force majeure'],
+	[801, '监测系统自身', 'the monitor itself'], [901, '不明', 'unknown'],
+].map(([code, zh, en]) => ({ code, text: code + ' ' + (lang ? en : zh) }));

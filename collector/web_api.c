@@ -1,0 +1,230 @@
+/*
+ * web_api.c - JSON under /api/.  Log in first (cookie); GET unless said otherwise.
+ *
+ *   status              {"version","now","ingest":{"silent","last","trouble"?},"alertd":{"up","configured",
+ *                       "status":{...}|null},"links","links_seen"}; alertd's own status as control.h says
+ *   links               {"now","links":[LINK...],"vendors":[{"id","code","name_zh","name_en"}...]}
+ *   link/AGENT/LINK     {"link":LINK,"alertd":{...}|null}; alertd: the data of its link.show
+ *   series/AGENT/LINK   ?from=&to=&resolution=&cf=AVERAGE|MAX: rows of the RRD file, see graph_worker.h
+ *   agents              {"agents":[AGENT...]}
+ *   incidents           {"up":BOOL,"incidents":[INCIDENT...]}, newest first
+ *   incident/N          the data of alertd's incident.show; 503 while it is away
+ *   POST incident/N/ACT ACT one of ack, note, close, reopen, cancel; form: note, eta, version, cause,
+ *                       root-cause, responsible, measure, grade-final; X-CSRF-Token; role operator
+ *   events              server-sent events, see web_push.c
+ *
+ *   LINK   {"agent","link","name_zh","name_en","short_zh","short_en","probe","target","port","class","vendor",
+ *          "zone","chain","segment","step_ms","count", from alertd or null: "state","cause","since","incident",
+ *          from the journal: "at" (s, end of the last step, null: none yet),"loss" (of a minute or three steps),
+ *          "rtt_ms" (median of the last step),"sent","replies","values":{ROLE:NUMBER},"causes":{CAUSE:COUNT},
+ *          "flags":[...]; in lists and link/ also "rtt_min_ms","rtt_max_ms","pdv_ms","curve","graphs":[KIND...],
+ *          "limit_loss","limit_rtt_ms","interface"}
+ *   graphs  /graph/AGENT/LINK?kind=&from=&to=&w=&h=&scale=&theme=light|dark&lang=zh|en gives a PNG; where its
+ *          canvas lies stands in X-Graph-Left, -Top, -Width, -Height, its time in X-Graph-From, -To
+ *
+ * Errors: {"error":{"code","zh","en"}} with 400, 401, 403, 404, 405, 409, 411, 429, 500, 503 or 504.
+ * Times are seconds since 1970 UTC.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/web_alertd.h"
+#include "collector/web_state.h"
+
+static double
+now_s(struct web *w)
+{
+	return (double)(clock_wall(w->clock).ns / NS_PER_MS) / 1e3;
+}
+
+void
+web_api_status(struct web_req *q)
+{
+	web_answer_json(q, 200, web_json_status(q->web));
+}
+
+static json_t *
+vendors_of(struct web *w)
+{
+	const Linkwatch__Pb__Plan *p = live_current_plan(w->live);
+	json_t *list = json_array();
+
+	for (size_t i = 0; p != NULL && i < p->n_vendor; i++)
+		json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:s}", "id", p->vendor[i]->id,
+		    "code", p->vendor[i]->code, "name_zh", p->vendor[i]->name_zh, "name_en",
+		    p->vendor[i]->name_en));
+	return list;
+}
+
+void
+web_api_links(struct web_req *q)
+{
+	json_t *list = json_array();
+	size_t n;
+	struct live_link *v = live_links(q->web->live, &n);
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, web_json_link(q->web, &v[i], true));
+	web_answer_json(q, 200, json_pack("{s:f,s:o,s:o}", "now", now_s(q->web), "links", list,
+	    "vendors", vendors_of(q->web)));
+}
+
+static void
+answer_link(struct web_req *q, json_t *verdict)
+{
+	const struct live_link *k = live_find(q->web->live, q->path.seg[2], q->path.seg[3]);
+
+	if (k == NULL) {
+		web_fail(q, 404, "not-found", "计划中没有这条链路", "the plan has no such link");
+		return;
+	}
+	web_answer_json(q, 200, json_pack("{s:f,s:o,s:O?}", "now", now_s(q->web), "link",
+	    web_json_link(q->web, k, true), "alertd", verdict));
+}
+
+static void
+link_shown(void *arg, json_t *answer)
+{
+	answer_link(arg, json_object_get(answer, "data"));
+}
+
+void
+web_api_link(struct web_req *q)
+{
+	struct web *w = q->web;
+
+	if (live_find(w->live, q->path.seg[2], q->path.seg[3]) == NULL || !alertd_is_up(w->alertd))
+		answer_link(q, NULL);
+	else
+		alertd_ask(w->alertd, "link.show", json_pack("{s:s,s:s}", "agent", q->path.seg[2], "link",
+		    q->path.seg[3]), q->who.user, web_role_name(q->who.role), link_shown, q);
+}
+
+void
+web_api_agents(struct web_req *q)
+{
+	json_t *list = json_array();
+	size_t n;
+	struct live_agent *v = live_agents(q->web->live, &n);
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, web_json_agent(q->web, &v[i]));
+	web_answer_json(q, 200, json_pack("{s:f,s:o}", "now", now_s(q->web), "agents", list));
+}
+
+static int
+newest_first(const void *a, const void *b)
+{
+	json_int_t x = json_integer_value(json_object_get(*(json_t *const *)a, "number"));
+	json_int_t y = json_integer_value(json_object_get(*(json_t *const *)b, "number"));
+
+	return x < y ? 1 : x > y ? -1 : 0;
+}
+
+void
+web_api_incidents(struct web_req *q)
+{
+	json_t *known = alertd_incidents(q->web->alertd), *list = json_array(), *one;
+	size_t n = json_object_size(known), i = 0;
+	json_t **v = calloc(n + 1, sizeof *v);
+	const char *key;
+
+	if (v == NULL)
+		abort();
+	json_object_foreach(known, key, one)
+		v[i++] = one;
+	qsort(v, n, sizeof *v, newest_first);
+	for (i = 0; i < n; i++)
+		json_array_append(list, v[i]);
+	free(v);
+	web_answer_json(q, 200, json_pack("{s:f,s:b,s:o}", "now", now_s(q->web), "up",
+	    alertd_is_up(q->web->alertd), "incidents", list));
+}
+
+/* The HTTP status for an error word of control.h. */
+static int
+status_of(const char *word)
+{
+	static const struct { const char *word; int status; } rows[] = {
+		{ "usage", 400 }, { "denied", 403 }, { "not-found", 404 }, { "closed", 409 },
+		{ "missing-fields", 409 }, { "link-down", 409 }, { "conflict", 409 },
+	};
+
+	for (size_t i = 0; word != NULL && i < sizeof rows / sizeof *rows; i++)
+		if (strcmp(rows[i].word, word) == 0)
+			return rows[i].status;
+	return 503;
+}
+
+static void
+alertd_answered(void *arg, json_t *answer)
+{
+	struct web_req *q = arg;
+	json_t *error = json_object_get(answer, "error");
+	const char *word = json_string_value(json_object_get(error, "code"));
+	const char *zh = json_string_value(json_object_get(error, "zh"));
+	const char *en = json_string_value(json_object_get(error, "en"));
+
+	if (json_is_true(json_object_get(answer, "ok")))
+		web_answer_json(q, 200, json_incref(json_object_get(answer, "data")));
+	else if (answer == NULL)
+		web_fail(q, 503, "unavailable", "告警服务暂不可用", "the alert service does not answer");
+	else
+		web_fail(q, status_of(word), word != NULL ? word : "unavailable", zh != NULL ? zh : "失败",
+		    en != NULL ? en : "failed");
+}
+
+/* The N of incident/N, or 0. */
+static json_int_t
+incident_number(const struct web_req *q)
+{
+	const char *s = q->path.seg[2];
+
+	if (*s == '\0' || strlen(s) > 15 || strspn(s, "0123456789") != strlen(s))
+		return 0;
+	return strtoll(s, NULL, 10);
+}
+
+void
+web_api_incident(struct web_req *q)
+{
+	json_int_t number = incident_number(q);
+
+	if (number == 0)
+		web_fail(q, 404, "not-found", "没有这个事件", "there is no such incident");
+	else
+		alertd_ask(q->web->alertd, "incident.show", json_pack("{s:I}", "number", number),
+		    q->who.user, web_role_name(q->who.role), alertd_answered, q);
+}
+
+void
+web_api_incident_act(struct web_req *q)
+{
+	static const char *const commands[][2] = {
+		{ "ack", "incident.ack" }, { "note", "incident.note" }, { "close", "incident.close" },
+		{ "reopen", "incident.reopen" }, { "cancel", "incident.cancel" },
+	};
+	static const char *const texts[] = { "note", "eta", "cause", "root-cause", "responsible", "measure",
+		"grade-final" };
+	json_int_t number = incident_number(q);
+	const char *cmd = NULL;
+	int64_t version;
+	json_t *args;
+
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+		if (strcmp(commands[i][0], q->path.seg[3]) == 0)
+			cmd = commands[i][1];
+	if (number == 0 || cmd == NULL) {
+		web_fail(q, 404, "not-found", "没有这个操作", "there is no such action");
+		return;
+	}
+	if (http_param_int(&q->form, "version", 0, UINT32_MAX, 0, &version) != 0) {
+		web_fail(q, 400, "parameters", "参数不正确", "these are no proper parameters");
+		return;
+	}
+	args = json_pack("{s:I,s:I}", "number", number, "version", (json_int_t)version);
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+		if (http_param(&q->form, texts[i]) != NULL && *http_param(&q->form, texts[i]) != '\0')
+			json_object_set_new(args, texts[i], json_string(http_param(&q->form, texts[i])));
+	alertd_ask(q->web->alertd, cmd, args, q->who.user, web_role_name(q->who.role), alertd_answered, q);
+}

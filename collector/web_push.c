@@ -1,0 +1,107 @@
+/*
+ * web_push.c - /api/events: once a second what changed, as server-sent events.
+ *
+ *   links     [LINK...] as in /api/links, without curve and graphs: only those that changed
+ *   status    as /api/status, every five seconds
+ *   incident  INCIDENT as alertd wrote it
+ */
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/sse.h"
+#include "collector/web_alertd.h"
+#include "collector/web_state.h"
+
+#define STATUS_EVERY 5
+
+static void
+send_json(struct web *w, const char *event, json_t *json)
+{
+	char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15));
+
+	json_decref(json);
+	if (text != NULL)
+		sse_broadcast(w->sse, event, text, strlen(text));
+	free(text);
+}
+
+static json_t *
+changed_links(struct web *w)
+{
+	json_t *list = json_array();
+	size_t n;
+	struct live_link *v = live_links(w->live, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (v[i].changed > w->pushed || alertd_link_changed(w->alertd, v[i].key) > w->pushed_alertd)
+			json_array_append_new(list, web_json_link(w, &v[i], false));
+	return list;
+}
+
+static bool
+owner_stands(void *arg, uint64_t owner)
+{
+	struct web *w = arg;
+
+	return session_by_id(w->sessions, owner, clock_mono(w->clock)) != NULL;
+}
+
+static void
+each_second(evutil_socket_t fd, short what, void *arg)
+{
+	struct web *w = arg;
+	json_t *list;
+
+	(void)fd;
+	(void)what;
+	if (sse_count(w->sse) > 0) {
+		sse_filter(w->sse, owner_stands, w);
+		list = changed_links(w);
+		if (json_array_size(list) > 0)
+			send_json(w, "links", list);
+		else
+			json_decref(list);
+		if (clock_wall(w->clock).ns / NS_PER_S % STATUS_EVERY == 0)
+			send_json(w, "status", web_json_status(w));
+	}
+	w->pushed = live_changed(w->live);
+	w->pushed_alertd = alertd_link_changed(w->alertd, NULL);
+}
+
+void
+web_push_start(struct web *w)
+{
+	struct timeval second = { 1, 0 };
+
+	w->push = event_new(w->base, -1, EV_PERSIST, each_second, w);
+	event_add(w->push, &second);
+}
+
+void
+web_push_incident(void *arg, json_t *incident)
+{
+	struct web *w = arg;
+
+	if (w->sse != NULL && sse_count(w->sse) > 0)
+		send_json(w, "incident", json_incref(incident));
+}
+
+void
+web_events(struct web_req *q)
+{
+	struct web *w = q->web;
+	struct evhttp_request *req = q->req;
+
+	if (!sse_add(w->sse, req, q->who.id)) {
+		web_fail(q, 503, "busy", "实时连接已达上限", "too many live readers");
+		return;
+	}
+	*q->at = q->next;		/* the stream owns the request from here on */
+	if (q->next != NULL)
+		q->next->at = q->at;
+	w->pending_n--;
+	http_params_free(&q->query);
+	http_params_free(&q->form);
+	free(q);
+}

@@ -1,0 +1,110 @@
+/*
+ * web_state.h - the state of the web process and of one request, for web*.c alone.
+ *
+ * A struct web_req lives from the arrival of a request to its one answer
+ * (web_answer* or web_fail), which frees it; handlers that must wait keep the
+ * pointer.  At the end of the process those still waiting get a 503.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "collector/http_param.h"
+#include "collector/web_live.h"
+#include "collector/web_session.h"
+#include "collector/web_users.h"
+#include "common/clock.h"
+#include "common/collector_conf.h"
+
+#define SILENT_NS (15 * NS_PER_S)	/* ingest says it is alive every 5 s */
+
+struct alertd;
+struct event_base;
+struct evhttp_request;
+struct graph_pool;
+struct http_server;
+struct login;
+struct sse;
+struct tail;
+struct web_req;
+
+struct web {
+	const struct collector_conf *conf;
+	const struct clock *clock;
+	struct event_base *base;
+	struct http_server *server;
+	struct live *live;
+	struct tail *tail;		/* NULL: the journal could not be opened */
+	char *journal;			/* its directory */
+	char *rrd;			/* directory of the files */
+	char *store_socket;
+	struct alertd *alertd;
+	struct sessions *sessions;
+	struct limiter *tries;		/* failed log-ins by address, and by address and user */
+	struct users users;
+	struct login *login;
+	struct graph_pool *pool;
+	struct sse *sse;
+	struct event *push;
+	uint64_t pushed, pushed_alertd;	/* counters of what the streams have been told */
+	struct web_req *pending;
+	size_t pending_n;
+};
+
+enum web_method { WEB_GET = 1, WEB_POST = 2 };
+
+struct web_req {
+	struct web *web;
+	struct evhttp_request *req;
+	struct web_req *next, **at;
+	enum web_method method;		/* HEAD counts as GET */
+	bool api;			/* errors as JSON */
+	int lang;			/* enum web_language */
+	struct http_path path;
+	struct http_params query, form;
+	bool logged_in;
+	struct session who;		/* a copy */
+};
+
+/* Answers and frees q.  json is taken over. */
+void web_answer(struct web_req *q, int code, const char *type, const void *body, size_t len);
+void web_answer_json(struct web_req *q, int code, json_t *json);
+/* An error that says what is wrong: page or {"error":{"code","zh","en"}}. */
+void web_fail(struct web_req *q, int code, const char *word, const char *zh, const char *en);
+void web_redirect(struct web_req *q, const char *to);
+
+/* Handlers: web_page.c */
+void web_page_shell(struct web_req *q);
+void web_page_login(struct web_req *q);
+void web_page_asset(struct web_req *q);
+void web_page_login_again(struct web_req *q, int code, const char *zh, const char *en);
+void web_page_error(struct web_req *q, int code, const char *zh, const char *en);
+/* Where the log-in may lead: ?next= if it is a path of this site, else "/". */
+const char *web_safe_next(struct web_req *q);
+/* web_login.c: passwords are checked in a thread of their own */
+struct login *login_new(struct web *);
+void login_free(struct login *);
+void web_login(struct web_req *q);
+void web_logout(struct web_req *q);
+/* web_api.c */
+void web_api_status(struct web_req *q);
+void web_api_links(struct web_req *q);
+void web_api_link(struct web_req *q);
+void web_api_agents(struct web_req *q);
+void web_api_incidents(struct web_req *q);
+void web_api_incident(struct web_req *q);
+void web_api_incident_act(struct web_req *q);
+/* web_graph.c */
+void web_graph(struct web_req *q);
+void web_series(struct web_req *q);
+/* web_push.c */
+void web_events(struct web_req *q);
+void web_push_start(struct web *);
+void web_push_incident(void *web, json_t *incident);
+
+/* web_json.c: what the table knows, as JSON (owned by the caller). */
+json_t *web_json_link(struct web *, const struct live_link *, bool curve);
+json_t *web_json_agent(struct web *, const struct live_agent *);
+json_t *web_json_status(struct web *);
+/* Bits 1 << value_role of an snmp link's series. */
+uint32_t web_roles(const Linkwatch__Pb__Link *);
