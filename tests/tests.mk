@@ -9,7 +9,7 @@
 # Each ends with status 0 or not and prints either Check's summary or "N passed, N failed".
 .PHONY: check test test-programs test-deps
 
-TEST_PROGRAMS = $(UNIT) $(IMPAIR) $(JOURNAL_DUMP)
+TEST_PROGRAMS = $(UNIT) $(IMPAIR) $(JOURNAL_DUMP) $(FUZZ_REPLAY)
 
 # --- tools of the integration tests
 IMPAIR := $(BUILD)/tests/impair/impair
@@ -18,6 +18,39 @@ $(IMPAIR): $(call objs,$(wildcard tests/impair/*.c)) $(BUILD)/common/mem.o
 JOURNAL_DUMP := $(BUILD)/tests/tools/journal_dump
 $(JOURNAL_DUMP): $(BUILD)/tests/tools/journal_dump.o $(BUILD)/libcommon.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_common)
+
+# --- fuzz targets: tests/fuzz/fuzz_X.c, with inputs in tests/fuzz/corpus/X
+#   make fuzz-build     the replayers of this build: each input once, cut and flipped everywhere
+#   make fuzz-replay    runs them all and counts
+#   make fuzz           libFuzzer on every target, FUZZ_SECONDS each (clang, a build of its own)
+# A target links libcommon.a; tests/fuzz/libs.mk names what else.
+FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_REPLAY := $(FUZZ:%=$(BUILD)/tests/fuzz/replay_%)
+FUZZ_SECONDS ?= 60
+-include tests/fuzz/libs.mk
+fuzz_libs = $(or $(FUZZ_LIBS_$(1)),common)
+fuzz_need = $(FUZZ_OBJ_$(1)) $(foreach l,$(call fuzz_libs,$(1)),$(BUILD)/lib$(l).a)
+fuzz_link = $(foreach l,$(filter-out common,$(call fuzz_libs,$(1))),$(LIBS_$(l))) $(LIBS_common)
+.PHONY: fuzz-build fuzz-replay fuzz fuzzers
+
+$(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $$(call fuzz_need,$$*)
+	$(CC) $(LDFLAGS) -o $@ $^ $(call fuzz_link,$*)
+fuzz-build: $(FUZZ_REPLAY)
+fuzz-replay: fuzz-build
+	@for x in $(FUZZ); do printf '%-24s ' $$x; \
+	    $(BUILD)/tests/fuzz/replay_$$x tests/fuzz/corpus/$$x || exit 1; done
+
+$(BUILD)/tests/fuzz/libfuzzer_%: $(BUILD)/tests/fuzz/fuzz_%.o $$(call fuzz_need,$$*)
+	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(call fuzz_link,$*)
+fuzzers: $(FUZZ:%=$(BUILD)/tests/fuzz/libfuzzer_%)
+fuzz:
+	$(MAKE) BUILD=$(BUILD)-fuzz CC=clang SAN=fuzzer-no-link,address,undefined fuzzers
+	@for x in $(FUZZ); do mkdir -p $(BUILD)-fuzz/found/$$x; echo "== $$x"; \
+	    $(BUILD)-fuzz/tests/fuzz/libfuzzer_$$x -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
+	    -print_final_stats=1 -artifact_prefix=$(BUILD)-fuzz/found/ \
+	    $(BUILD)-fuzz/found/$$x tests/fuzz/corpus/$$x 2>&1 | grep -E 'DONE|stat::|ERROR|SUMMARY|Test unit' ; \
+	    [ $${PIPESTATUS[0]} = 0 ] || exit 1; done
+# --- end of the fuzz targets
 
 test-programs: $$(TEST_PROGRAMS)
 

@@ -1,0 +1,3 @@
+# libs.mk - what the fuzz targets link besides libcommon.a: FUZZ_LIBS_X for tests/fuzz/fuzz_X.c,
+# in link order with common last; FUZZ_OBJ_X for single objects.
+FUZZ_OBJ_journal := $(BUILD)/tests/sim/sim_disk.o
