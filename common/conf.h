@@ -91,7 +91,7 @@ struct conf_scope {
 bool conf_scope_has(const struct conf_scope *, const char *key);
 /* The place of the key's value; of the mapping if key is NULL or was not written. */
 struct conf_where conf_scope_where(const struct conf_scope *, const char *key);
-/* The i-th element of the MAP_LIST key. */
+/* The i-th element of the list key; with key NULL, the other functions take its own place. */
 struct conf_scope conf_scope_item(const struct conf_scope *, const char *key, size_t i);
 /* conf_error() at the place of the key's value. */
 void conf_scope_error(const struct conf_scope *, const char *key, const char *fmt, ...)

@@ -352,11 +352,13 @@ check_snmp(const struct conf_scope *scope, const struct links_link *l)
 		conf_scope_error(scope, NULL,
 		    "link '%s' of probe snmp reads nothing; name an interface, host or oids",
 		    l->id != NULL ? l->id : "?");
-	for (size_t i = 0; i < l->oids.n; i++)
+	for (size_t i = 0; i < l->oids.n; i++) {
+		struct conf_scope item = conf_scope_item(scope, "oids", i);
+
 		if (oid[i] != NULL && !is_oid(oid[i]))
-			conf_scope_error(scope, "oids",
-			    "an element of 'oids' is %s, expected numbers such as "
-			    "1.3.6.1.2.1.25.1.6.0", oid[i]);
+			conf_scope_error(&item, NULL, "an element of 'oids' is %s, expected "
+			    "numbers such as 1.3.6.1.2.1.25.1.6.0", oid[i]);
+	}
 	if (l->oids.n > room)
 		conf_scope_error(scope, "oids", "'oids' names %zu objects, room is for %zu beside "
 		    "what else the link reads", l->oids.n, room);
