@@ -70,6 +70,8 @@ int db_commit(struct db *, struct db_batch *, const struct db_after *after, void
 
 /* The first record of the feed not yet decided on; 0: none yet. */
 int db_cursor(struct db *, uint64_t *next_seq);
+/* The plan as last seen; owned by the caller.  -ENOENT: none yet. */
+int db_plan(struct db *, Linkwatch__Pb__Plan **out);
 /* Everything that an earlier life decided, into a fresh core. */
 int db_restore_core(struct db *, struct core *, struct wall now);
 /* Messages that are not final, in order. */

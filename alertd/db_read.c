@@ -10,8 +10,7 @@
 
 #include "alertd/db_impl.h"
 #include "common/log.h"
-
-#define RECENT_NS (INT64_C(48) * 3600 * NS_PER_S)	/* closed ones that may relapse */
+#include "common/mem.h"
 
 static double
 seconds(int64_t ns)
@@ -58,16 +57,23 @@ db_cursor(struct db *db, uint64_t *next_seq)
 /* ---------------------------------------------------------------- the core */
 
 static int
-restore_plan(void *arg, sqlite3_stmt *st)
+unpack_plan(void *arg, sqlite3_stmt *st)
 {
-	Linkwatch__Pb__Plan *plan = linkwatch__pb__plan__unpack(NULL,
-	    (size_t)sqlite3_column_bytes(st, 0), sqlite3_column_blob(st, 0));
+	Linkwatch__Pb__Plan **out = arg;
 
-	if (plan == NULL)
-		return -EBADMSG;
-	core_restore_plan(arg, plan);
-	linkwatch__pb__plan__free_unpacked(plan, NULL);
-	return 0;
+	*out = linkwatch__pb__plan__unpack(NULL, (size_t)sqlite3_column_bytes(st, 0),
+	    sqlite3_column_blob(st, 0));
+	return *out == NULL ? -EBADMSG : 0;
+}
+
+int
+db_plan(struct db *db, Linkwatch__Pb__Plan **out)
+{
+	int rc;
+
+	*out = NULL;
+	rc = each_row(db, db_prepare(db, "SELECT data FROM plan"), unpack_plan, out);
+	return rc == 0 && *out == NULL ? -ENOENT : rc;
 }
 
 static int
@@ -80,23 +86,18 @@ parse_incident(const char *doc, struct incident *inc)
 	return rc;
 }
 
+/* One that cannot be read must not keep the others from being told. */
 static int
 restore_incident(void *arg, sqlite3_stmt *st)
 {
-	struct incident *inc = calloc(1, sizeof(*inc));
-	int rc;
+	struct incident *inc = xcalloc(1, sizeof(*inc));
 
-	if (inc == NULL)
-		abort();
-	rc = parse_incident(db_text(st, 0), inc);
-	if (rc == 0)
-		rc = core_restore_incident(arg, inc);
-	else
-		log_error("database: incident %" PRId64 " cannot be read", (int64_t)
-		    sqlite3_column_int64(st, 1));
+	if (parse_incident(db_text(st, 0), inc) != 0 || core_restore_incident(arg, inc) != 0)
+		log_error("database: incident %" PRId64 " cannot be read, left out",
+		    (int64_t)sqlite3_column_int64(st, 1));
 	incident_clear(inc);
 	free(inc);
-	return rc;
+	return 0;
 }
 
 static int
@@ -156,17 +157,21 @@ int
 db_restore_core(struct db *db, struct core *core, struct wall now)
 {
 	int64_t last_incident = 0, last_anomaly = 0;
-	sqlite3_stmt *st;
-	int rc = each_row(db, db_prepare(db, "SELECT data FROM plan"), restore_plan, core);
+	Linkwatch__Pb__Plan *plan = NULL;
+	int rc = db_plan(db, &plan);
 
-	if (rc == 0 && (st = db_prepare(db, "SELECT doc, number FROM incident"
-	    " WHERE open OR updated > ? ORDER BY number")) != NULL) {
-		sqlite3_bind_int64(st, 1, now.ns - RECENT_NS);
-		rc = each_row(db, st, restore_incident, core);
-	}
 	if (rc == 0)
-		rc = each_row(db, db_prepare(db, "SELECT * FROM anomaly WHERE end = 0 OR incident IN"
-		    " (SELECT number FROM incident WHERE open) ORDER BY id"), restore_anomaly, core);
+		core_restore_plan(core, plan);
+	if (plan != NULL)
+		linkwatch__pb__plan__free_unpacked(plan, NULL);
+	if (rc == -ENOENT)
+		rc = 0;
+	if (rc == 0)
+		rc = each_row(db, db_prepare(db, "SELECT doc, number FROM incident"
+		    " WHERE state <> 'archived' ORDER BY number"), restore_incident, core);
+	if (rc == 0)
+		rc = each_row(db, db_prepare(db, "SELECT * FROM anomaly WHERE end = 0 ORDER BY id"),
+		    restore_anomaly, core);
 	if (rc == 0)
 		rc = each_row(db, db_prepare(db, "SELECT * FROM link_blob"), restore_link, core);
 	if (rc == 0)
