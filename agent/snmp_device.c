@@ -30,7 +30,7 @@
 #define TIMEOUTS_MAX 3			/* in a row: the engine may be another one */
 #define SEARCHES_MAX 2			/* in one poll */
 
-enum phase { IDLE, DISCOVERY, SEARCH, GET, STORAGE, PROCESSORS };
+enum phase { IDLE, DISCOVERY, WAITING, SEARCH, GET, STORAGE, PROCESSORS };
 
 struct var { enum snmp_slot slot; size_t len; oid name[MAX_OID_LEN]; };
 
@@ -49,7 +49,8 @@ struct snmp_device {
 	void *session;
 	bool in_library;		/* within a callback: the session must not go yet */
 	bool session_ends;
-	struct snmp_engine engine;	/* len 0: unknown */
+	struct snmp_engine engine;	/* len 0: never known */
+	bool engine_stale;		/* ask again */
 	unsigned column;		/* in which the interface's name was found */
 	uint32_t if_index;		/* 0: not found yet */
 	int64_t search_ns;		/* not before */
@@ -66,6 +67,7 @@ struct snmp_device {
 	uint32_t discovery_id;
 	int64_t discovery_again_ns;	/* when to ask once more */
 	int request;			/* id of the one that is out; 0: none */
+	bool fresh;			/* its turn has not come yet */
 	unsigned searches, rows;
 	oid walk[MAX_OID_LEN];		/* last name of the table under way */
 	size_t walk_len;
@@ -307,7 +309,6 @@ open_session(struct snmp_device *d)
 	s.callback = on_answer;
 	s.callback_magic = d;
 	if (k->version == SNMP_V3) {
-		forget_user(d, k->user);
 		session_v3(&s, d, k);
 	} else {
 		s.version = SNMP_VERSION_2c;
@@ -376,9 +377,13 @@ time_is_up(struct snmp_device *d)
 		finish(d, PROBE_REPLY, CAUSE_BIT(CAUSE_SNMP_ERROR));
 		return;
 	}
+	if (d->phase == WAITING) {
+		finish(d, PROBE_NOT_SENT, CAUSE_BIT(CAUSE_LOCAL));
+		return;
+	}
 	if (++d->timeouts >= TIMEOUTS_MAX) {
 		close_session(d);	/* the device may have been replaced */
-		d->engine.len = 0;
+		d->engine_stale = true;
 	}
 	finish(d, PROBE_LOST, CAUSE_BIT(CAUSE_TIMEOUT));
 }
@@ -387,7 +392,8 @@ static void
 not_let_in(struct snmp_device *d)
 {
 	close_session(d);
-	d->engine.len = 0;
+	d->engine_stale = true;
+	d->causes = 0;
 	finish(d, PROBE_REPLY, CAUSE_BIT(CAUSE_SNMP_AUTH));
 }
 
@@ -447,6 +453,7 @@ read_discovery(struct snmp_device *d)
 	heard(d);
 	close_discovery(d);
 	d->engine = engine;
+	d->engine_stale = false;
 	go_on(d);
 }
 
@@ -542,6 +549,24 @@ begin_walk(struct snmp_device *d, enum phase phase, const oid *from, size_t len)
 	send_bulk(d);
 }
 
+/* false: the other one first. */
+static bool
+take_turn(struct snmp_device *d, const struct snmp_secret *k)
+{
+	switch (d->env->turn(d->env->arg, d)) {
+	case SNMP_TURN_FREE:
+		break;
+	case SNMP_TURN_SHARED:
+		close_session(d);
+		forget_user(d, k->user);
+		break;
+	case SNMP_TURN_BUSY:
+		d->phase = WAITING;
+		return false;
+	}
+	return true;
+}
+
 /* What comes next, when the session may not even be open. */
 static void
 go_on(struct snmp_device *d)
@@ -553,10 +578,13 @@ go_on(struct snmp_device *d)
 		finish(d, PROBE_NOT_SENT, CAUSE_BIT(CAUSE_LOCAL));
 		return;
 	}
-	if (k->version == SNMP_V3 && d->engine.len == 0) {
+	if (k->version == SNMP_V3 && (d->engine.len == 0 || d->engine_stale)) {
 		discover(d);
 		return;
 	}
+	if (k->version == SNMP_V3 && d->fresh && !take_turn(d, k))
+		return;
+	d->fresh = false;
 	if (d->session == NULL && !open_session(d)) {
 		finish(d, PROBE_NOT_SENT, CAUSE_BIT(CAUSE_LOCAL));
 		return;
@@ -845,6 +873,7 @@ take_answer(struct snmp_device *d, struct snmp_pdu *pdu)
 		break;
 	case IDLE:
 	case DISCOVERY:
+	case WAITING:
 		break;
 	}
 }
@@ -854,8 +883,11 @@ on_answer(int op, struct snmp_session *session, int request, struct snmp_pdu *pd
 {
 	struct snmp_device *d = magic;
 
+	bool report = op == NETSNMP_CALLBACK_OP_SEC_ERROR ||
+	    (pdu != NULL && pdu->command == SNMP_MSG_REPORT);
+
 	(void)session;
-	if (request != d->request || d->phase == IDLE || d->phase == DISCOVERY)
+	if (d->phase <= WAITING || d->request == 0 || (request != d->request && !report))
 		return 1;		/* of a poll that is over */
 	switch (op) {
 	case NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE:
@@ -937,6 +969,20 @@ snmp_device_id(const struct snmp_device *d)
 	return d->id;
 }
 
+enum snmp_turn
+snmp_device_turn(const struct snmp_device *a, const struct snmp_device *b)
+{
+	const struct snmp_secret *ka = a->env->secret(a->env->arg, a->credential);
+	const struct snmp_secret *kb = b->env->secret(b->env->arg, b->credential);
+
+	if (a == b || ka == NULL || kb == NULL || ka == kb || ka->version != SNMP_V3 ||
+	    kb->version != SNMP_V3 || strcmp(ka->user, kb->user) != 0 ||
+	    a->engine.len != b->engine.len ||
+	    memcmp(a->engine.id, b->engine.id, a->engine.len) != 0)
+		return SNMP_TURN_FREE;
+	return b->phase > WAITING ? SNMP_TURN_BUSY : SNMP_TURN_SHARED;
+}
+
 void
 snmp_device_reset(struct snmp_device *d)
 {
@@ -966,6 +1012,7 @@ snmp_device_poll(struct snmp_device *d, uint64_t token, const struct sockaddr_st
 	d->rtt_ns = 0;
 	d->causes = 0;
 	d->searches = 0;
+	d->fresh = true;
 	d->now.any = false;
 	go_on(d);
 }
@@ -1012,6 +1059,8 @@ snmp_device_tick(struct snmp_device *d)
 		time_is_up(d);
 	else if (d->phase == DISCOVERY && now >= d->discovery_again_ns)
 		send_discovery(d);
+	else if (d->phase == WAITING)
+		go_on(d);
 	else if (d->session != NULL && d->request != 0) {
 		d->in_library = true;
 		snmp_sess_timeout(d->session);

@@ -41,11 +41,19 @@ struct snmp_secret {
 /* Frees what it holds, secrets overwritten. */
 void snmp_secret_fini(struct snmp_secret *);
 
+/*
+ * The library keeps one key for a user of an engine.  Two credentials that name the same user of
+ * the same device with different keys (one of them wrong) must take turns.
+ */
+enum snmp_turn { SNMP_TURN_FREE, SNMP_TURN_SHARED, SNMP_TURN_BUSY };
+
 struct snmp_device_env {
 	const struct clock *clock;
 	struct rng *rng;
 	/* The credential of that name now, or NULL. */
 	struct snmp_secret *(*secret)(void *arg, const char *name);
+	/* May d use its keys now?  SHARED: yes, but they must be put in again. */
+	enum snmp_turn (*turn)(void *arg, const struct snmp_device *d);
 	/* The end of a poll; may not free the device. */
 	void (*done)(void *arg, struct snmp_device *d, const struct probe_result *r);
 	void *arg;
@@ -69,5 +77,7 @@ void snmp_device_fds(const struct snmp_device *, int fd[2]);
 void snmp_device_read(struct snmp_device *, int fd);
 /* What time alone brings.  Returns false when idle. */
 bool snmp_device_tick(struct snmp_device *);
+/* Do the two want different keys for one user?  With what consequence for a? */
+enum snmp_turn snmp_device_turn(const struct snmp_device *a, const struct snmp_device *b);
 /* Ends the session; what was learnt of the device goes too (new credentials). */
 void snmp_device_reset(struct snmp_device *);

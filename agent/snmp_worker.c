@@ -211,6 +211,21 @@ find_secret(void *arg, const char *name)
 	return NULL;
 }
 
+static enum snmp_turn
+whose_turn(void *arg, const struct snmp_device *d)
+{
+	const struct snmp_worker *w = arg;
+	enum snmp_turn turn = SNMP_TURN_FREE;
+
+	for (size_t i = 0; i < w->devices; i++) {
+		enum snmp_turn t = snmp_device_turn(d, w->device[i]);
+
+		if (t > turn)
+			turn = t;
+	}
+	return turn;
+}
+
 static void
 device_done(void *arg, struct snmp_device *d, const struct probe_result *r)
 {
@@ -420,7 +435,7 @@ snmp_worker_new(struct snmp_worker **out, const struct clock *clock, struct rng 
 	w->orders_tail = &w->orders;
 	w->answers_tail = &w->answers;
 	w->env = (struct snmp_device_env){ .clock = clock, .rng = rng, .secret = find_secret,
-		.done = device_done, .arg = w };
+		.turn = whose_turn, .done = device_done, .arg = w };
 	w->wake_thread = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	w->wake_loop = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	w->fds = xcalloc(1, sizeof *w->fds);
