@@ -36,8 +36,9 @@ struct conn_handler {
 	void (*frame)(void *arg, struct conn *, uint8_t type, const uint8_t *payload, size_t len);
 	/* why: one line for the log, already free of control characters */
 	void (*closed)(void *arg, struct conn *, const char *why);
-	/* May be NULL.  A listener turned a stranger away (certificate, deadline, no TLS): both are
-	 * clean lines; why names the certificate where there was one.  Logged already, within limits. */
+	/* May be NULL.  A listener turned a stranger away (certificate, deadline, no TLS; not who only
+	 * connected and left): both are clean lines; why names the certificate where there was one.
+	 * Logged already, within limits. */
 	void (*refused)(void *arg, const char *address, const char *why);
 };
 

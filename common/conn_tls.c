@@ -46,6 +46,7 @@ struct tls_conn {
 	struct event *timer;		/* owned: deadline of the state */
 	enum state state;
 	bool paused, opened, said_goodbye;
+	bool silent;			/* never sent a byte before it went */
 	bool server;
 	enum role expect;		/* clients: ROLE_NOBODY is any */
 	char expect_id[ID_MAX + 1];
@@ -116,6 +117,8 @@ conn_finish(struct tls_conn *c)
 	if (c->state == FAILED) {
 		if (c->opened || !c->server) {
 			c->o.h->closed(c->o.arg, &c->conn, c->why);
+		} else if (c->silent) {
+			log_debug("peer=%s: came and went without a word", c->address);
 		} else {
 			log_limited(LOG_WARNING, "tls-refused", 10, "peer=%s: refused: %s",
 			    c->address, c->why);
@@ -328,6 +331,9 @@ on_event(struct bufferevent *bev, short what, void *arg)
 	}
 	if (c->state == OPEN)
 		take_frames(c);		/* what came before the end */
+	/* A port that is probed by TCP alone, by an agent of ours perhaps, turns nobody away. */
+	c->silent = c->state == HANDSHAKE &&
+	    BIO_number_read(SSL_get_rbio(bufferevent_openssl_get_ssl(c->bev))) == 0;
 	describe_error(c, (what & BEV_EVENT_ERROR) != 0 ? sock_error : 0, why, sizeof why);
 	conn_fail(c, "%s", why);
 }
