@@ -96,7 +96,7 @@ static const struct conf_key web_keys[] = {
 	  .help = "HTTPS port; 0 lets the kernel choose and the log tell." },
 	{ .name = "cert", .type = CONF_PATH, .offset = W(cert), .help = "Certificate of the page (PEM)." },
 	{ .name = "key", .type = CONF_SECRET_FILE, .offset = W(key), .help = "Its key (PEM)." },
-	{ .name = "users", .type = CONF_SECRET_FILE, .offset = W(users),
+	{ .name = "users", .type = CONF_PATH, .offset = W(users),
 	  .help = "Who may log in; written by `linkwatch-collector passwd`." },
 	{ .name = "control", .type = CONF_PATH, .offset = W(control),
 	  .help = "alertd's control socket: states and incidents. Without it the page shows measurements only." },
