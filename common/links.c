@@ -297,6 +297,19 @@ static const struct kind_rule {
 	{ "limits", K(PROBE_ICMP) | K(PROBE_TCP), 0 },
 };
 
+/* Does the link say something by the key?  `host: no` and empty lists say nothing. */
+static bool
+says(const struct conf_scope *scope, const struct links_link *l, const char *key)
+{
+	if (strcmp(key, "host") == 0)
+		return l->host;
+	if (strcmp(key, "oids") == 0)
+		return l->oids.n > 0;
+	if (strcmp(key, "limits") == 0)
+		return l->limits.loss > 0 || l->limits.rtt_ns > 0;
+	return conf_scope_has(scope, key);
+}
+
 static void
 check_kind(const struct conf_scope *scope, const struct links_link *l)
 {
@@ -304,7 +317,7 @@ check_kind(const struct conf_scope *scope, const struct links_link *l)
 
 	for (size_t i = 0; i < sizeof(kind_rules) / sizeof(kind_rules[0]); i++) {
 		const struct kind_rule *r = &kind_rules[i];
-		bool has = conf_scope_has(scope, r->key);
+		bool has = says(scope, l, r->key);
 
 		if (has && (r->knows & K(l->probe)) == 0)
 			conf_scope_error(scope, r->key, "'%s' means nothing to link '%s' of probe %s",
@@ -345,10 +358,10 @@ static void
 check_snmp(const struct conf_scope *scope, const struct links_link *l)
 {
 	char *const *oid = l->oids.v;
-	bool interface = conf_scope_has(scope, "interface");
+	bool interface = says(scope, l, "interface");
 	size_t room = SAMPLE_VALUES - (interface ? 8 : 0) - (l->host ? 3 : 0) - 1;
 
-	if (!interface && !conf_scope_has(scope, "host") && !conf_scope_has(scope, "oids"))
+	if (!interface && !l->host && l->oids.n == 0)
 		conf_scope_error(scope, NULL,
 		    "link '%s' of probe snmp reads nothing; name an interface, host or oids",
 		    l->id != NULL ? l->id : "?");

@@ -218,7 +218,7 @@ START_TEST(test_kinds)
 	wrong_link("probe: tcp, target: h.example, port: 80, size: 56, credential: k",
 	    "l.yaml:7:71: 'size' means nothing to link 'x' of probe tcp\n"
 	    "l.yaml:7:87: 'credential' means nothing to link 'x' of probe tcp\n");
-	wrong_link("probe: icmp, target: h.example, interface: lo, host: no, oids: [1.3.6]",
+	wrong_link("probe: icmp, target: h.example, interface: lo, host: on, oids: [1.3.6]",
 	    "l.yaml:7:67: 'interface' means nothing to link 'x' of probe icmp\n"
 	    "l.yaml:7:77: 'host' means nothing to link 'x' of probe icmp\n"
 	    "l.yaml:7:87: 'oids' means nothing to link 'x' of probe icmp\n");
@@ -237,6 +237,9 @@ START_TEST(test_kinds)
 	wrong_link("probe: snmp, target: h.example, credential: k, interface: lo, host: yes, "
 		   "oids: [1.3.6, 1.3.7, 1.3.8, 1.3.9, 1.3.10]",
 	    "l.yaml:7:103: 'oids' names 5 objects, room is for 4 beside what else the link reads\n");
+	wrong_link("probe: snmp, target: h.example, credential: k, host: no, oids: []",
+	    "l.yaml:7:5: link 'x' of probe snmp reads nothing; name an interface, host or oids\n");
+	right_link("probe: icmp, target: h.example, host: no, oids: [], limits: {loss: 0}");
 	right_link("probe: snmp, target: h.example, credential: k, interface: lo, host: yes, "
 		   "oids: [1.3.6, 1.3.7, 1.3.8, 1.3.9]");
 }
