@@ -27,9 +27,12 @@ static const char LINKS[] =
     "  - {id: a1, vendor: va, zone: z1, name: 一号, name_en: one}\n"
     "  - {id: a2, vendor: va, zone: z1, name: 二号, name_en: two}\n"
     "links:\n"
-    "  - {id: gw, agent: a1, probe: icmp, target: 192.0.2.1, step: 1s, count: 1, timeout: 500ms, class: A, name: 网关, name_en: gateway}\n"
-    "  - {id: web, agent: a1, probe: tcp, target: 192.0.2.2, port: 443, step: 10s, count: 5, timeout: 1s, class: B, name: 网页, name_en: web}\n"
-    "  - {id: gw, agent: a2, probe: icmp, target: 192.0.2.3, step: 1s, count: 1, timeout: 500ms, class: C, name: 网关二, name_en: gateway2}\n";
+    "  - {id: gw, agent: a1, probe: icmp, target: 192.0.2.1, step: 1s, count: 1, timeout: 500ms,\n"
+    "     class: A, name: 网关, name_en: gateway}\n"
+    "  - {id: web, agent: a1, probe: tcp, target: 192.0.2.2, port: 443, step: 10s, count: 5, timeout: 1s,\n"
+    "     class: B, name: 网页, name_en: web}\n"
+    "  - {id: gw, agent: a2, probe: icmp, target: 192.0.2.3, step: 1s, count: 1, timeout: 500ms,\n"
+    "     class: C, name: 网关二, name_en: gateway2}\n";
 
 /* Ends the test with the lines that it could not parse. */
 static inline Linkwatch__Pb__Plan *
@@ -186,8 +189,17 @@ test_next(struct test_conn *c)
 
 struct test_clock { struct clock clock; int64_t ns; };
 
-static inline struct mono test_mono(const struct clock *c) { return (struct mono){ ((const struct test_clock *)c)->ns - T0 + 1000 * NS_PER_S }; }
-static inline struct wall test_wall(const struct clock *c) { return (struct wall){ ((const struct test_clock *)c)->ns }; }
+static inline struct mono
+test_mono(const struct clock *c)
+{
+	return (struct mono){ ((const struct test_clock *)c)->ns - T0 + 1000 * NS_PER_S };
+}
+
+static inline struct wall
+test_wall(const struct clock *c)
+{
+	return (struct wall){ ((const struct test_clock *)c)->ns };
+}
 
 static inline void
 test_clock_init(struct test_clock *c)

@@ -285,9 +285,9 @@ END_TEST
 START_TEST(a_link_that_left_the_plan_may_still_be_told)
 {
 	Linkwatch__Pb__Plan *less;
-	char *text = strdup(LINKS), *line = strstr(text, "  - {id: web"), *next = strchr(line, '\n');
+	char *text = strdup(LINKS), *line = strstr(text, "  - {id: web"), *next = strstr(line + 1, "  - {");
 
-	memmove(line, next + 1, strlen(next + 1) + 1);
+	memmove(line, next, strlen(next) + 1);
 	less = test_plan(text);
 	admit_plan(admit, less, (struct wall){ T0 });
 	ck_assert_int_eq(offer(&(struct test_batch){ .seq = 1, .link = "web" }, 1), ADMIT_TAKE);
