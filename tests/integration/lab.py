@@ -269,19 +269,26 @@ class Stack:
             raise AssertionError(f'{program.name}: {program.how_it_ended()}\n{tail(program.log)}')
         return True
 
-    def start(self, agents=None):
+    def start(self, agents=None, alertd=True):
         """Everything; returns when each agent's session stands."""
         self.write()
         self.start_collector()
-        self.start_alertd()
+        if alertd:
+            self.start_alertd()
         for name in agents if agents is not None else self.agent_conf:
             self.start_agent(name)
             self.await_agent(name)
         return self
 
-    def await_agent(self, name='a1', connected=True, timeout=15):
-        return wait_for(lambda: self.agent(name).get('connected') is connected, timeout,
-                        f'agent {name} {"" if connected else "not "}connected')
+    def await_agent(self, name='a1', timeout=15):
+        """Waits until the agent's session stands."""
+        wait_for(lambda: self.agent(name).get('connected') if self.alertd else self.last_session(name), timeout,
+                 f'agent {name} is connected')
+
+    def last_session(self, name):
+        """Does the last session of an agent stand, by the journal?"""
+        ups = [r['up'] for r in self.dump() if r['type'] == 'session' and r['agent'] == name]
+        return bool(ups) and ups[-1]
 
     def restart(self, program):
         """Starts a program again after it was killed."""

@@ -4,6 +4,7 @@
 import os
 import random
 import signal
+import struct
 import sys
 import time
 
@@ -47,7 +48,7 @@ def child(stack, role):
 
 def drained(stack):
     """Waits until the agent has nothing that the collector does not have."""
-    wait_for(lambda: stack.agent().get('connected'), 70, 'the agent is connected again')
+    stack.await_agent(timeout=70)
     newest = max(r['start_ns'] for r in stack.samples())
     wait_for(lambda: stack.samples() and max(r['start_ns'] for r in stack.samples()) >
              max(newest, time.time_ns() - 4_000_000_000), 60, 'live samples come again', step=0.5)
@@ -58,15 +59,15 @@ def killed_collector_loses_no_sample(lab):
     lab.start_impair('10.200.0.0/16 delay=5ms')
     stack = Stack(lab, 'collector')
     five_links(stack)
-    stack.start()
-    for _ in range(4):
+    stack.start(alertd=False)
+    for _ in range(6):
         pause(3)
         stack.collector.kill()
         wait_for(lambda: not net.tcp_answers(INGEST, SUP), 10, 'the port is free after kill -9')
         stack.restart(stack.collector)
     drained(stack)
     n = assert_whole(stack.dump())
-    assert n > 50, f'only {n} samples'
+    assert n > 30, f'only {n} samples'
     stack.stop()
 
 
@@ -76,7 +77,7 @@ def killed_child_is_started_again(lab):
     lab.start_impair('10.200.0.0/16 delay=5ms')
     stack = Stack(lab, 'children')
     five_links(stack)
-    stack.start()
+    stack.start(alertd=False)
     for role in ('ingest', 'store', 'web', 'ingest', 'store', 'web'):
         old = wait_for(lambda role=role: child(stack, role), 20, f'{role} runs')
         pause(1)
@@ -94,7 +95,7 @@ def killed_agent_repeats_and_loses_nothing(lab):
     lab.start_impair('10.200.0.0/16 delay=5ms')
     stack = Stack(lab, 'agent')
     five_links(stack)
-    stack.start()
+    stack.start(alertd=False)
     wait_for(stack.samples, 20, 'samples')
     for _ in range(4):
         pause(3)
@@ -158,7 +159,7 @@ def killed_store_fills_its_files(lab):
     stack = Stack(lab, 'store')
     stack.collector_conf['store'] = {'age': '1s'}
     stack.link('link1', 'icmp', '10.200.1.1', count=5, timeout='400ms')
-    stack.start()
+    stack.start(alertd=False)
     for _ in range(3):
         pause(3)
         old = wait_for(lambda: child(stack, 'store'), 20, 'store runs')
@@ -172,11 +173,8 @@ def killed_store_fills_its_files(lab):
 
 def rrd_last(path):
     """Last update of an RRD file, from its live header."""
-    import struct
     with open(path, 'rb') as f:
-        head = f.read(128)
-        ds, rra, pdp = struct.unpack_from('<3Q', head, 32)
-        del pdp
+        ds, rra = struct.unpack_from('<2Q', f.read(128), 24)
         f.seek(128 + ds * 120 + rra * 120)
         return struct.unpack('<q', f.read(8))[0]
 

@@ -66,7 +66,7 @@ def certificates(lab):
     lab.pki(stack.pki, 'agent', 'early', START='20990101000000Z', END='21000101000000Z')
     lab.pki(stack.pki, 'agent', 'stranger')
     lab.pki(stack.pki, 'revoke', 'agent-a2')
-    stack.start(agents=('a1',))
+    stack.start(agents=('a1',), alertd=False)
     begin = time.time_ns()
     for who, pki in ((None, None), ('agent-a2', rogue), ('agent-expired', None), ('agent-early', None),
                      ('agent-a2', None), ('collector-main', None), ('web', None)):
@@ -86,7 +86,6 @@ def agent_refuses_a_wrong_collector(lab):
     stack.agent_conf['a1']['collector_id'] = 'other'
     stack.write()
     stack.start_collector()
-    stack.start_alertd()
     agent = stack.start_agent()
     wait_for(lambda: 'collector' in agent.said().lower() and 'main' in agent.said(), 15,
              'the agent says who it found instead')
@@ -98,7 +97,7 @@ def agent_refuses_a_wrong_collector(lab):
 def frames(lab):
     """Too long, truncated, of no kind, out of turn; plain HTTP; TLS 1.2; silence."""
     stack = good_stack(lab, 'frames')
-    stack.start(agents=('a1',))
+    stack.start(agents=('a1',), alertd=False)
     begin = time.time_ns()
     ins = {
         'too long': wire.hello() + struct.pack('>IBBH', 256 * 1024, wire.BATCH, 1, 0),
@@ -141,7 +140,7 @@ def frames(lab):
 def batches(lab):
     """Each bad batch is refused with its own reason; a good one behind it is taken, once."""
     stack = good_stack(lab, 'batches')
-    stack.start(agents=('a1',))
+    stack.start(agents=('a1',), alertd=False)
     now = time.time_ns()
     year = 365 * 86400 * 1_000_000_000
     bad = {
@@ -176,7 +175,8 @@ def batches(lab):
         good = seq + 1
         for _ in range(3):              # repeated: taken once, acked each time
             c.send(wire.frame(wire.BATCH, wire.batch(now, boot=boot, seq=good, links=('l2',))))
-            assert wire.parse(c.until(wire.ACK)).get(2) == good
+            while wire.parse(c.until(wire.ACK))[2] != good:
+                pass                    # acks of those refused for good may come first
     stored = [r for r in stack.dump() if r['type'] == 'batch' and r['agent'] == 'a2']
     assert [b['seq'] for b in stored] == [good], stored
     still_well(stack, now)
