@@ -23,6 +23,7 @@
 #define FILE_MAX (8 * 1024 * 1024)
 #define SHOWN_MAX 64			/* bytes of a wrong value that a message shows */
 #define KEYS_MAX 64			/* rows of one schema */
+#define WRITTEN_MAX 256			/* keys that a mapping may have, known or not */
 
 struct reading {
 	const char *file, *dir;		/* for messages; for relative paths */
@@ -279,6 +280,8 @@ unknown_key(const struct reading *r, const struct conf_schema *schema,
 	char text[SHOWN_MAX + 4], in[128];
 	size_t n = 0;
 
+	if (conf_errors_full(r->errs))
+		return;
 	for (const struct conf_key *k = schema->keys; k->name != NULL && n < KEYS_MAX; k++)
 		names[n++] = k->name;
 	names[n] = NULL;
@@ -305,6 +308,11 @@ static void
 read_written(const struct reading *r, const struct conf_schema *schema,
     const struct conf_node *map, int *first, void *obj)
 {
+	if (map->n / 2 > WRITTEN_MAX) {
+		conf_error(r->errs, r->file, map->where, "a mapping of %zu keys, expected a %s",
+		    map->n / 2, schema->noun);
+		return;
+	}
 	for (size_t i = 0; i + 1 < map->n; i += 2) {
 		const struct conf_node *key = map->item[i], *value = map->item[i + 1];
 		const struct conf_key *k;

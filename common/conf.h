@@ -112,6 +112,7 @@ void conf_error(struct conf_errors *, const char *file, struct conf_where, const
 void conf_warning(struct conf_errors *, const char *file, struct conf_where, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 bool conf_failed(const struct conf_errors *);	/* is any line more than a warning? */
+bool conf_errors_full(const struct conf_errors *);	/* will further errors be left out? */
 void conf_errors_print(const struct conf_errors *, FILE *);
 void conf_errors_free(struct conf_errors *);
 /* Every key with its default and help as YAML, all of it commented out: help begins with "# ", a

@@ -43,12 +43,11 @@ append_v(struct conf_errors *errs, const char *file, struct conf_where at, const
 void
 conf_error(struct conf_errors *errs, const char *file, struct conf_where at, const char *fmt, ...)
 {
-	size_t errors = errs->n - errs->warnings;
 	va_list ap;
 
-	if (errors > ERRORS_MAX)
+	if (conf_errors_full(errs))
 		return;
-	if (errors == ERRORS_MAX) {
+	if (errs->n - errs->warnings == ERRORS_MAX) {
 		append(errs, "too many errors, the others are not shown");
 		return;
 	}
@@ -75,6 +74,12 @@ bool
 conf_failed(const struct conf_errors *errs)
 {
 	return errs->n > errs->warnings;
+}
+
+bool
+conf_errors_full(const struct conf_errors *errs)
+{
+	return errs->n - errs->warnings > ERRORS_MAX;
 }
 
 void

@@ -79,21 +79,33 @@ format_double(double d)
 	return s;
 }
 
+/* c as an escape of YAML. */
+static int
+escape(char *out, uint32_t c)
+{
+	return sprintf(out, c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
+}
+
 char *
 conf_value_quote(const char *s)
 {
-	char *out = xmalloc(strlen(s) * 4 + 3), *o = out;
+	size_t len = strlen(s);
+	char *out = xmalloc(len * 4 + 3), *o = out;	/* no escape is longer than 4 of its bytes */
 
 	*o++ = '"';
-	for (; *s != '\0'; s++) {
-		if (*s == '"' || *s == '\\') {
-			*o++ = '\\';
-			*o++ = *s;
-		} else if ((unsigned char)*s < 0x20 || *s == 0x7f) {
-			o += sprintf(o, "\\x%02x", (unsigned char)*s);
-		} else {
-			*o++ = *s;
+	for (size_t i = 0, n; i < len; i += n) {
+		uint32_t c = (unsigned char)s[i];
+
+		n = utf_next(s + i, len - i, &c);
+		if (n == 0 || !utf_is_printable(c) || c == 0xfffe || c == 0xffff) {
+			n = n > 0 ? n : 1;
+			o += escape(o, c);
+			continue;
 		}
+		if (c == '"' || c == '\\')
+			*o++ = '\\';
+		memcpy(o, s + i, n);
+		o += n;
 	}
 	*o++ = '"';
 	*o = '\0';

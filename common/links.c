@@ -18,6 +18,8 @@
 #define S NS_PER_S
 #define MS NS_PER_MS
 #define HOST_NAME_MAX_BYTES 253
+#define LINKS_MAX 20000
+#define OTHERS_MAX 2000			/* vendors, agents, chains, of each */
 #define TCP_SPACING_NS (10 * MS)	/* at least, between two connections to one target */
 
 /* ------------------------------------------------------------------- schema */
@@ -469,7 +471,7 @@ check_reference(const struct index *x, const struct conf_scope *scope, const cha
 
 	if (id == NULL || bsearch(&id, x->sorted, x->n, sizeof(*x->sorted), by_name) != NULL)
 		return;
-	hint = conf_suggest(id, x->all);
+	hint = conf_errors_full(scope->errs) ? NULL : conf_suggest(id, x->all);
 	conf_scope_error(scope, key, "%s '%s' names %s '%s', which is not defined%s%s%s", noun,
 	    own_id != NULL ? own_id : "?", key, id, hint != NULL ? " (did you mean '" : "",
 	    hint != NULL ? hint : "", hint != NULL ? "'?)" : "");
@@ -514,18 +516,36 @@ check_twice(const struct conf_scope *scope, const struct conf_list *links)
 	free(v);
 }
 
+/* More than a plan can hold, or than is looked through in bearable time? */
+static bool
+is_too_large(const struct conf_scope *scope, const char *key, const struct conf_list *list,
+    size_t max)
+{
+	if (list->n <= max)
+		return false;
+	conf_scope_error(scope, key, "'%s' has %zu elements, at most %zu are possible", key, list->n,
+	    max);
+	return true;
+}
+
 static void
 check_file(void *obj, const struct conf_scope *scope)
 {
 	const struct links_conf *c = obj;
 	const struct links_agent *a = c->agents.v;
 	const struct links_link *l = c->links.v;
-	struct index vendors = index_new(&c->vendors, sizeof(struct links_vendor),
-	    offsetof(struct links_vendor, id));
-	struct index agents = index_new(&c->agents, sizeof(*a), offsetof(struct links_agent, id));
-	struct index chains = index_new(&c->chains, sizeof(struct links_chain),
-	    offsetof(struct links_chain, id));
+	struct index vendors, agents, chains;
 
+	if (is_too_large(scope, "vendors", &c->vendors, OTHERS_MAX) ||
+	    is_too_large(scope, "agents", &c->agents, OTHERS_MAX) ||
+	    is_too_large(scope, "chains", &c->chains, OTHERS_MAX) ||
+	    is_too_large(scope, "links", &c->links, LINKS_MAX))
+		return;
+	vendors = index_new(&c->vendors, sizeof(struct links_vendor),
+	    offsetof(struct links_vendor, id));
+	agents = index_new(&c->agents, sizeof(*a), offsetof(struct links_agent, id));
+	chains = index_new(&c->chains, sizeof(struct links_chain),
+	    offsetof(struct links_chain, id));
 	for (size_t i = 0; i < c->agents.n; i++) {
 		struct conf_scope item = conf_scope_item(scope, "agents", i);
 

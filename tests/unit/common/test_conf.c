@@ -433,14 +433,45 @@ START_TEST(test_error_flood)
 	struct thing t;
 	FILE *f = open_memstream(&text, &len);
 
+	fputs("pets:\n", f);
 	for (int i = 0; i < 5000; i++)
-		fprintf(f, "unknown-%d: 1\n", i);
+		fprintf(f, "  - {id: p%d, unknown: 1}\n", i);
 	fclose(f);
 	ck_assert_int_eq(conf_parse(text, len, "t.yaml", "/", &schema, &t, &errs), -EINVAL);
 	ck_assert_uint_eq(errs.n, 1001);
 	ck_assert_str_eq(errs.line[1000], "too many errors, the others are not shown");
 	conf_errors_free(&errs);
 	free(text);
+	f = open_memstream(&text, &len);
+	for (int i = 0; i < 257; i++)
+		fprintf(f, "unknown-%d: 1\n", i);
+	fclose(f);
+	wrong(text, "t.yaml:1:1: a mapping of 257 keys, expected a thing.yaml\n");
+	free(text);
+}
+END_TEST
+
+/* What 8 MiB can be made of: it is refused in bearable time. */
+START_TEST(test_hostile_sizes)
+{
+	static const char *const pieces[] = { "- \n", "a: b\n", "[", "? ", "x: [{", "{id: a}, ", "- - ",
+		"\"", "# ", "&", "a: |\n", "- [a,b]\n" };
+
+	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+		struct conf_errors errs = { 0 };
+		size_t n = strlen(pieces[i]), len = 8 * 1024 * 1024 / n * n;
+		char *text = malloc(len);
+		struct thing t;
+
+		ck_assert_ptr_nonnull(text);
+		for (size_t o = 0; o < len; o += n)
+			memcpy(text + o, pieces[i], n);
+		if (conf_parse(text, len, "t.yaml", "/", &schema, &t, &errs) == 0)
+			conf_free(&schema, &t);		/* only comments */
+		ck_assert_uint_le(errs.n, 1001);
+		conf_errors_free(&errs);
+		free(text);
+	}
 }
 END_TEST
 
@@ -603,7 +634,8 @@ START_TEST(test_print_reads_back)
 
 	right("name: 'q\"\\x'\nid: a\ncount: 5\nany: -3\nwait: 90s\nsize: 1536\nshare: 33.3%\nwide: 1.1\n"
 	      "pi: 3.141592653589793\non: no\ncolour: red\nwords: [\"a\\nb\", 'c: d', \"#\", \"-\"]\n"
-	      "ids: [x]\npets: [{id: cat}, {id: dog, age: 9}]\nhouse: {colour: \"a\\tb\"}\n", &a);
+	      "ids: [x]\npets: [{id: cat}, {id: dog, age: 9}]\n"
+	      "house: {colour: \"a\\tb\\x82\\u2028\\uFEFF\\uFFFF\\U0001F600\"}\n", &a);
 	first = printed(&a);
 	ck_assert_ptr_nonnull(strstr(first, "wait: 90s\n"));
 	ck_assert_ptr_nonnull(strstr(first, "size: 1536\n"));
@@ -614,7 +646,8 @@ START_TEST(test_print_reads_back)
 	ck_assert_double_eq(a.pi, b.pi);
 	ck_assert_uint_eq(b.words.n, 4);
 	ck_assert_str_eq(((char **)b.words.v)[0], "a\nb");
-	ck_assert_str_eq(b.house.colour, "a\tb");
+	ck_assert_str_eq(b.house.colour, "a\tb\xc2\x82\xe2\x80\xa8\xef\xbb\xbf\xef\xbf\xbf"
+	    "\xf0\x9f\x98\x80");
 	ck_assert_ptr_null(b.secret);
 	second = printed(&b);
 	ck_assert_str_eq(first, second);
@@ -708,8 +741,10 @@ main(void)
 	tcase_add_test(t, test_refused);
 	tcase_add_test(t, test_encoding);
 	tcase_add_test(t, test_error_flood);
+	tcase_add_test(t, test_hostile_sizes);
 	tcase_add_test(t, test_print_reads_back);
 	tcase_add_test(t, test_suggest);
+	tcase_set_timeout(t, 120);
 	suite_add_tcase(s, t);
 	tcase_add_checked_fixture(f, in_dir, out_dir);
 	tcase_add_test(f, test_files);

@@ -480,6 +480,12 @@ START_TEST(test_large)
 	text = many_links(20000, 10);
 	wrong(text, "l.yaml:1:1: 20000 links make a plan of 3063537 bytes, at most 524288 can be kept\n");
 	free(text);
+	text = many_links(20001, 10);
+	wrong(text, "l.yaml:14:3: 'links' has 20001 elements, at most 20000 are possible\n");
+	free(text);
+	text = many_links(1, 2001);
+	wrong(text, "l.yaml:3:3: 'agents' has 2001 elements, at most 2000 are possible\n");
+	free(text);
 }
 END_TEST
 
