@@ -42,8 +42,8 @@ number_in_text(const struct snmp_value *v, double *out)
 		return false;
 	memcpy(text, v->text, v->len);
 	text[v->len] = '\0';
-	if (text[strspn(text, "0123456789.+-eE")] != '\0')
-		return false;		/* no "nan", "inf", hex */
+	if (strspn(text, "0123456789.+-eE") != v->len)
+		return false;		/* no "nan", "inf", hex, NUL */
 	*out = strtod(text, &end);
 	return *end == '\0' && isfinite(*out);
 }

@@ -1,0 +1,318 @@
+/*
+ * test_snmp_values.c - wraps, resets and restarts told apart.
+ */
+#include "agent/snmp_values.h"
+
+#include <check.h>
+#include <math.h>
+#include <string.h>
+
+#include "agent/probe.h"
+#include "common/clock.h"
+#include "suite.h"
+
+#define STEP (10 * NS_PER_S)
+
+static struct snmp_reading a, b;
+static struct sample_value value[SAMPLE_VALUES];
+static uint32_t values;
+
+static bool
+set(struct snmp_reading *r, enum snmp_slot slot, enum snmp_type type, uint64_t v)
+{
+	struct snmp_value value_in = { .type = type, .number = (int64_t)v };
+
+	return snmp_reading_add(r, slot, &value_in);
+}
+
+/* Two readings a step apart, of a device that has been up for a day, 1 Gb/s. */
+static void
+begin(void)
+{
+	snmp_reading_init(&a, NS_PER_S);
+	snmp_reading_init(&b, NS_PER_S + STEP);
+	a.if_index = b.if_index = 3;
+	set(&a, SNMP_UPTIME, SNMP_TYPE_TICKS, 8640000);
+	set(&b, SNMP_UPTIME, SNMP_TYPE_TICKS, 8641000);
+	set(&a, SNMP_HIGH_SPEED, SNMP_TYPE_GAUGE, 1000);
+	set(&b, SNMP_HIGH_SPEED, SNMP_TYPE_GAUGE, 1000);
+}
+
+static double
+role(uint32_t r)
+{
+	for (uint32_t i = 0; i < values; i++)
+		if (value[i].role == r)
+			return value[i].value;
+	return NAN;
+}
+
+static uint32_t
+compare(void)
+{
+	return snmp_values(&a, &b, value, &values);
+}
+
+START_TEST(test_first_reading_has_no_rates)
+{
+	begin();
+	set(&b, SNMP_IN_OCTETS, SNMP_TYPE_COUNTER64, 1000);
+	a.any = false;
+	ck_assert_uint_eq(compare(), 0);
+	ck_assert(isnan(role(ROLE_IN_BPS)));
+	ck_assert_double_eq(role(ROLE_UPTIME_S), 86410);
+	ck_assert_double_eq(role(ROLE_SPEED_BPS), 1e9);
+}
+END_TEST
+
+START_TEST(test_rates)
+{
+	begin();
+	set(&a, SNMP_IN_OCTETS, SNMP_TYPE_COUNTER64, 5);
+	set(&b, SNMP_IN_OCTETS, SNMP_TYPE_COUNTER64, 5 + 1250000);
+	set(&a, SNMP_OUT_ERRORS, SNMP_TYPE_COUNTER32, 7);
+	set(&b, SNMP_OUT_ERRORS, SNMP_TYPE_COUNTER32, 27);
+	ck_assert_uint_eq(compare(), 0);
+	ck_assert_double_eq(role(ROLE_IN_BPS), 1e6);
+	ck_assert_double_eq(role(ROLE_OUT_ERRORS), 2);
+	ck_assert(isnan(role(ROLE_OUT_BPS)));
+}
+END_TEST
+
+START_TEST(test_64_bits_win_over_32)
+{
+	begin();
+	set(&a, SNMP_IN_OCTETS, SNMP_TYPE_COUNTER64, 0);
+	set(&b, SNMP_IN_OCTETS, SNMP_TYPE_COUNTER64, 1250);
+	set(&a, SNMP_IN_OCTETS_32, SNMP_TYPE_COUNTER32, 9);
+	set(&b, SNMP_IN_OCTETS_32, SNMP_TYPE_COUNTER32, 0);
+	set(&a, SNMP_OUT_OCTETS_32, SNMP_TYPE_COUNTER32, 0);
+	set(&b, SNMP_OUT_OCTETS_32, SNMP_TYPE_COUNTER32, 2500);
+	ck_assert_uint_eq(compare(), 0);
+	ck_assert_double_eq(role(ROLE_IN_BPS), 1000);
+	ck_assert_double_eq(role(ROLE_OUT_BPS), 2000);
+}
+END_TEST
+
+START_TEST(test_wrap_of_32_bits)
+{
+	begin();
+	set(&a, SNMP_IN_OCTETS_32, SNMP_TYPE_COUNTER32, UINT32_MAX - 99);
+	set(&b, SNMP_IN_OCTETS_32, SNMP_TYPE_COUNTER32, 1150);
+	ck_assert_uint_eq(compare(), 0);
+	ck_assert_double_eq(role(ROLE_IN_BPS), 1000);
+}
+END_TEST
+
+/* At 10 Gb/s 32 bits wrap within 3.4 s: nobody can tell how often. */
+START_TEST(test_wraps_that_cannot_be_counted)
+{
+	begin();
+	set(&a, SNMP_HIGH_SPEED, SNMP_TYPE_GAUGE, 10000);
+	set(&b, SNMP_HIGH_SPEED, SNMP_TYPE_GAUGE, 10000);
+	set(&a, SNMP_IN_OCTETS_32, SNMP_TYPE_COUNTER32, 100);
+	set(&b, SNMP_IN_OCTETS_32, SNMP_TYPE_COUNTER32, 200);
+	ck_assert_uint_eq(compare(), CAUSE_BIT(CAUSE_DISCONTINUITY));
+	ck_assert(isnan(role(ROLE_IN_BPS)));
+}
+END_TEST
+
+START_TEST(test_wrap_of_64_bits)
+{
+	begin();
+	set(&a, SNMP_IN_OCTETS, SNMP_TYPE_COUNTER64, UINT64_MAX - 99);
+	set(&b, SNMP_IN_OCTETS, SNMP_TYPE_COUNTER64, 1150);
+	ck_assert_uint_eq(compare(), 0);
+	ck_assert_double_eq(role(ROLE_IN_BPS), 1000);
+}
+END_TEST
+
+START_TEST(test_reset_is_no_wrap)
+{
+	begin();
+	set(&a, SNMP_IN_OCTETS, SNMP_TYPE_COUNTER64, 123456789);
+	set(&b, SNMP_IN_OCTETS, SNMP_TYPE_COUNTER64, 5);
+	set(&a, SNMP_IN_ERRORS, SNMP_TYPE_COUNTER32, 4000);
+	set(&b, SNMP_IN_ERRORS, SNMP_TYPE_COUNTER32, 3);
+	set(&a, SNMP_OUT_ERRORS, SNMP_TYPE_COUNTER32, 4000);
+	set(&b, SNMP_OUT_ERRORS, SNMP_TYPE_COUNTER32, 4010);
+	ck_assert_uint_eq(compare(), CAUSE_BIT(CAUSE_DISCONTINUITY));
+	ck_assert(isnan(role(ROLE_IN_BPS)));
+	ck_assert(isnan(role(ROLE_IN_ERRORS)));
+	ck_assert_double_eq(role(ROLE_OUT_ERRORS), 1);
+}
+END_TEST
+
+START_TEST(test_discontinuity_of_the_interface)
+{
+	begin();
+	set(&a, SNMP_DISCONTINUITY, SNMP_TYPE_TICKS, 0);
+	set(&b, SNMP_DISCONTINUITY, SNMP_TYPE_TICKS, 8640500);
+	set(&a, SNMP_IN_OCTETS, SNMP_TYPE_COUNTER64, 100);
+	set(&b, SNMP_IN_OCTETS, SNMP_TYPE_COUNTER64, 999999);	/* grown all the same */
+	ck_assert_uint_eq(compare(), CAUSE_BIT(CAUSE_DISCONTINUITY));
+	ck_assert(isnan(role(ROLE_IN_BPS)));
+	begin();
+	set(&a, SNMP_IN_OCTETS, SNMP_TYPE_COUNTER64, 100);
+	set(&b, SNMP_IN_OCTETS, SNMP_TYPE_COUNTER64, 200);
+	b.if_index = 4;				/* the name stands at another index */
+	ck_assert_uint_eq(compare(), CAUSE_BIT(CAUSE_DISCONTINUITY));
+}
+END_TEST
+
+START_TEST(test_reboot)
+{
+	begin();
+	set(&b, SNMP_UPTIME, SNMP_TYPE_TICKS, 300);
+	set(&a, SNMP_IN_OCTETS, SNMP_TYPE_COUNTER64, 100);
+	set(&b, SNMP_IN_OCTETS, SNMP_TYPE_COUNTER64, 999);
+	ck_assert_uint_eq(compare(), CAUSE_BIT(CAUSE_REBOOT));
+	ck_assert(isnan(role(ROLE_IN_BPS)));
+	ck_assert_double_eq(role(ROLE_UPTIME_S), 3);
+}
+END_TEST
+
+START_TEST(test_uptime_wrap_is_no_reboot)
+{
+	begin();
+	set(&a, SNMP_UPTIME, SNMP_TYPE_TICKS, UINT32_MAX - 500);
+	set(&b, SNMP_UPTIME, SNMP_TYPE_TICKS, 499);
+	set(&a, SNMP_IN_OCTETS, SNMP_TYPE_COUNTER64, 0);
+	set(&b, SNMP_IN_OCTETS, SNMP_TYPE_COUNTER64, 1250);
+	ck_assert_uint_eq(compare(), 0);
+	ck_assert_double_eq(role(ROLE_IN_BPS), 1000);
+}
+END_TEST
+
+START_TEST(test_time_that_stands_still)
+{
+	begin();
+	set(&a, SNMP_IN_OCTETS, SNMP_TYPE_COUNTER64, 0);
+	set(&b, SNMP_IN_OCTETS, SNMP_TYPE_COUNTER64, 1250);
+	b.at_ns = a.at_ns;
+	ck_assert_uint_eq(compare(), 0);
+	ck_assert(isnan(role(ROLE_IN_BPS)));
+}
+END_TEST
+
+START_TEST(test_host)
+{
+	struct snmp_tables t;
+	struct snmp_value load = { .type = SNMP_TYPE_INTEGER, .number = 30 };
+	struct snmp_value size = { .type = SNMP_TYPE_INTEGER, .number = 1000 };
+	struct snmp_value used = { .type = SNMP_TYPE_INTEGER, .number = 250 };
+
+	begin();
+	set(&b, SNMP_CPU_IDLE, SNMP_TYPE_INTEGER, 90);
+	set(&b, SNMP_MEM_TOTAL, SNMP_TYPE_INTEGER, 1000);
+	set(&b, SNMP_MEM_AVAILABLE, SNMP_TYPE_INTEGER, 200);
+	set(&b, SNMP_MEM_CACHED, SNMP_TYPE_INTEGER, 300);
+	compare();
+	ck_assert_double_eq_tol(role(ROLE_CPU_RATIO), 0.1, 1e-9);
+	ck_assert_double_eq_tol(role(ROLE_MEM_RATIO), 0.5, 1e-9);
+	ck_assert(isnan(role(ROLE_STORAGE_RATIO)));
+	snmp_tables_init(&t);
+	snmp_tables_cpu(&t, &load);
+	load.number = 50;
+	snmp_tables_cpu(&t, &load);
+	load.number = 101;			/* nonsense is left out */
+	snmp_tables_cpu(&t, &load);
+	snmp_tables_storage(&t, STORAGE_DISK, &size, &used);
+	used.number = 990;
+	snmp_tables_storage(&t, STORAGE_OTHER, &size, &used);
+	snmp_tables_storage(&t, STORAGE_RAM, &size, &used);
+	size.number = 0;
+	snmp_tables_storage(&t, STORAGE_DISK, &size, &used);
+	snmp_reading_init(&b, STEP);
+	snmp_reading_tables(&b, &t);
+	compare();
+	ck_assert_double_eq_tol(role(ROLE_CPU_RATIO), 0.4, 1e-9);
+	ck_assert_double_eq_tol(role(ROLE_MEM_RATIO), 0.99, 1e-9);
+	ck_assert_double_eq_tol(role(ROLE_STORAGE_RATIO), 0.25, 1e-9);
+}
+END_TEST
+
+START_TEST(test_named_oids)
+{
+	struct snmp_value text = { .type = SNMP_TYPE_STRING, .text = (const uint8_t *)"0.42",
+		.len = 4 };
+
+	begin();
+	ck_assert(snmp_reading_add(&b, SNMP_OID0, &text));
+	ck_assert(set(&b, SNMP_OID0 + 1, SNMP_TYPE_INTEGER, (uint64_t)-7));
+	ck_assert(set(&a, SNMP_OID0 + 15, SNMP_TYPE_COUNTER64, 10));
+	ck_assert(set(&b, SNMP_OID0 + 15, SNMP_TYPE_COUNTER64, 30));
+	ck_assert_uint_eq(compare(), 0);
+	ck_assert_double_eq(role(ROLE_OID0), 0.42);
+	ck_assert_double_eq(role(ROLE_OID0 + 1), -7);
+	ck_assert_double_eq(role(ROLE_OID0 + 15), 2);
+}
+END_TEST
+
+START_TEST(test_what_is_not_taken)
+{
+	static const char *const text[] = { "", "nan", "inf", "0x10", "1e999", "12 ", "up",
+		"1\0", NULL };
+	struct snmp_value v = { .type = SNMP_TYPE_DOUBLE, .real = NAN };
+
+	begin();
+	ck_assert(!snmp_reading_add(&b, SNMP_OID0, &v));
+	for (unsigned i = 0; text[i] != NULL; i++) {
+		v = (struct snmp_value){ .type = SNMP_TYPE_STRING,
+			.text = (const uint8_t *)text[i], .len = i == 7 ? 2 : strlen(text[i]) };
+		ck_assert_msg(!snmp_reading_add(&b, SNMP_OID0, &v), "'%s'", text[i]);
+	}
+	ck_assert(!set(&b, SNMP_OID0, SNMP_TYPE_NONE, 1));
+	ck_assert(!set(&b, SNMP_OID0, SNMP_TYPE_OID, 1));
+	ck_assert(!set(&b, SNMP_IN_OCTETS, SNMP_TYPE_INTEGER, 1));	/* no counter */
+	ck_assert(!set(&b, SNMP_OPER_STATUS, SNMP_TYPE_COUNTER32, 1));	/* no gauge */
+	ck_assert(!set(&b, SNMP_UPTIME, SNMP_TYPE_INTEGER, 1));
+	ck_assert(!set(&b, SNMP_IF_NAME, SNMP_TYPE_INTEGER, 1));
+	ck_assert(!set(&b, SNMP_SLOTS, SNMP_TYPE_INTEGER, 1));
+}
+END_TEST
+
+START_TEST(test_names)
+{
+	struct snmp_value v = { .type = SNMP_TYPE_STRING, .text = (const uint8_t *)"eth0\0\0",
+		.len = 6 };
+
+	ck_assert(snmp_is_name(&v, "eth0"));
+	ck_assert(!snmp_is_name(&v, "eth"));
+	ck_assert(!snmp_is_name(&v, "eth01"));
+	v.len = 4;
+	ck_assert(snmp_is_name(&v, "eth0"));
+	v.type = SNMP_TYPE_NONE;
+	ck_assert(!snmp_is_name(&v, "eth0"));
+}
+END_TEST
+
+START_TEST(test_full_sample)
+{
+	begin();
+	for (unsigned i = 0; i < SNMP_SLOTS; i++) {
+		enum snmp_type type = i >= SNMP_IN_OCTETS && i <= SNMP_OUT_DISCARDS ?
+		    SNMP_TYPE_COUNTER64 : i == SNMP_UPTIME || i == SNMP_DISCONTINUITY ?
+		    SNMP_TYPE_TICKS : SNMP_TYPE_INTEGER;
+
+		set(&a, i, type, 8640000);
+		set(&b, i, type, 8640000);
+	}
+	compare();
+	ck_assert_uint_eq(values, SAMPLE_VALUES);	/* and not one more */
+}
+END_TEST
+
+int
+main(void)
+{
+	const TTest *const tests[] = {
+		test_first_reading_has_no_rates, test_rates, test_64_bits_win_over_32,
+		test_wrap_of_32_bits, test_wraps_that_cannot_be_counted, test_wrap_of_64_bits,
+		test_reset_is_no_wrap, test_discontinuity_of_the_interface, test_reboot,
+		test_uptime_wrap_is_no_reboot, test_time_that_stands_still, test_host,
+		test_named_oids, test_what_is_not_taken, test_names, test_full_sample, NULL,
+	};
+
+	return run_suite("snmp_values", tests);
+}
