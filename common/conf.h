@@ -23,8 +23,8 @@
 enum conf_type {
 	CONF_STR,		/* char *; min..max characters (UTF-16 units) */
 	CONF_ID,		/* char *, id_is_valid() */
-	CONF_PATH,		/* char *; relative ones are made absolute against the file's directory */
-	CONF_SECRET_FILE,	/* char *: as PATH; must be readable; warned if group or world may read it */
+	CONF_PATH,		/* char *; relative ones start at the file's directory */
+	CONF_SECRET_FILE,	/* as PATH; must be readable; warned if others may read it */
 	CONF_INT,		/* int64_t, min..max */
 	CONF_DURATION,		/* int64_t ns; "250ms" "10s" "5m" "2h" "3d"; min..max in ns */
 	CONF_SIZE,		/* int64_t bytes; "64k" "16M" "1G" */
@@ -73,7 +73,7 @@ struct conf_schema {
 
 struct conf_where { int line, col; };	/* where a mapping began, for checks across files */
 
-struct conf_errors {			/* list; zero to start; at most 1000 errors and 1000 warnings */
+struct conf_errors {			/* zero to start; at most 1000 errors and as many warnings */
 	char **line;
 	size_t n;
 	size_t warnings;		/* of the n lines, so many are only warnings */

@@ -90,7 +90,7 @@ char *
 conf_value_quote(const char *s)
 {
 	size_t len = strlen(s);
-	char *out = xmalloc(len * 4 + 3), *o = out;	/* no escape is longer than 4 of its bytes */
+	char *out = xmalloc(len * 4 + 3), *o = out;	/* an escape: at most 4 for a byte */
 
 	*o++ = '"';
 	for (size_t i = 0, n; i < len; i += n) {

@@ -270,15 +270,16 @@ check_target(const struct conf_scope *scope, const struct links_link *l)
 		conf_scope_error(scope, "source", "'source' is %s, expected an IP address",
 		    l->source);
 	if (target != 0 && want != 0 && target != want)
-		conf_scope_error(scope, "family", "'family' is %s, but the target is an IPv%d address",
-		    family_names[l->family], target == AF_INET ? 4 : 6);
+		conf_scope_error(scope, "family",
+		    "'family' is %s, but the target is an IPv%d address", family_names[l->family],
+		    target == AF_INET ? 4 : 6);
 	if (source != 0 && target != 0 && source != target)
 		conf_scope_error(scope, "source",
 		    "'source' is an IPv%d address, but the target is an IPv%d address",
 		    source == AF_INET ? 4 : 6, target == AF_INET ? 4 : 6);
 	else if (source != 0 && want != 0 && source != want)
-		conf_scope_error(scope, "source", "'source' is an IPv%d address, but 'family' is %s",
-		    source == AF_INET ? 4 : 6, family_names[l->family]);
+		conf_scope_error(scope, "source",
+		    "'source' is an IPv%d address, but 'family' is %s", source == AF_INET ? 4 : 6, family_names[l->family]);
 }
 
 /* ------------------------------------------------ what a kind of probe knows */
@@ -322,8 +323,8 @@ check_kind(const struct conf_scope *scope, const struct links_link *l)
 		bool has = says(scope, l, r->key);
 
 		if (has && (r->knows & K(l->probe)) == 0)
-			conf_scope_error(scope, r->key, "'%s' means nothing to link '%s' of probe %s",
-			    r->key, id, probe_kind_name((uint32_t)l->probe));
+			conf_scope_error(scope, r->key,
+			    "'%s' means nothing to link '%s' of probe %s", r->key, id, probe_kind_name((uint32_t)l->probe));
 		if (!has && (r->needs & K(l->probe)) != 0)
 			conf_scope_error(scope, NULL, "'%s' is missing in link '%s' of probe %s",
 			    r->key, id, probe_kind_name((uint32_t)l->probe));
@@ -523,8 +524,8 @@ is_too_large(const struct conf_scope *scope, const char *key, const struct conf_
 {
 	if (list->n <= max)
 		return false;
-	conf_scope_error(scope, key, "'%s' has %zu elements, at most %zu are possible", key, list->n,
-	    max);
+	conf_scope_error(scope, key, "'%s' has %zu elements, at most %zu are possible", key,
+	    list->n, max);
 	return true;
 }
 

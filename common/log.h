@@ -11,7 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum log_level { LOG_ERROR = 3, LOG_WARNING = 4, LOG_NOTICE = 5, LOG_INFORM = 6, LOG_DEBUGGING = 7 };
+enum log_level {
+	LOG_ERROR = 3, LOG_WARNING = 4, LOG_NOTICE = 5, LOG_INFORM = 6, LOG_DEBUGGING = 7,
+};
 
 void log_init(const char *program, enum log_level max);
 void log_set_level(enum log_level max);

@@ -161,7 +161,8 @@ START_TEST(test_values)
 {
 	struct thing t;
 
-	right("name: 一二三四五六七八\r\nid: sh-gw\r\npath: /abs\r\ncount: 100\r\nany: -9223372036854775808\r\n"
+	right("name: 一二三四五六七八\r\nid: sh-gw\r\npath: /abs\r\ncount: 100\r\nany: "
+	    "-9223372036854775808\r\n"
 	      "wait: 1.5s\r\nsize: 1.5M\r\nshare: 0.25\r\nwide: 250%\r\npi: 3.5e0\r\non: Off\r\n"
 	      "colour: blue\r\nwords: []\r\nids: [a, b-1]\r\n"
 	      "pets:\r\n  - id: cat\r\n    age: 0\r\n  - {id: dog}\r\n"
@@ -199,10 +200,12 @@ START_TEST(test_durations_and_sizes)
 {
 	static const struct { const char *text; int64_t ns; } good[] = {
 		{ "1000ms", NS_PER_S }, { "1000000us", NS_PER_S }, { "1000000000ns", NS_PER_S },
-		{ "5m", 300 * NS_PER_S }, { "0.05h", 180 * NS_PER_S }, { "1.000000001s", NS_PER_S + 1 },
+		{ "5m", 300 * NS_PER_S }, { "0.05h", 180 * NS_PER_S }, { "1.000000001s",
+		    NS_PER_S + 1 },
 		{ "300s", 300 * NS_PER_S },
 	};
-	static const char *const bad[] = { "10", "s", "-1s", "+1s", "1 s", "10x", "1s5", "1.s", ".5s",
+	static const char *const bad[] = { "10", "s", "-1s", "+1s", "1 s", "10x", "1s5", "1.s",
+	    ".5s",
 		"1e3s", "0x1s", "S", "10M", "\"\"" };
 	char text[128], want[256];
 	struct thing t;
@@ -215,8 +218,8 @@ START_TEST(test_durations_and_sizes)
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		snprintf(text, sizeof(text), "wait: %s", bad[i]);
-		snprintf(want, sizeof(want), "t.yaml:1:7: 'wait' is %s, expected a duration such as "
-		    "500ms, 10s or 5m, 1s..300s\n", bad[i][0] == '"' ? "empty" : bad[i]);
+		snprintf(want, sizeof(want), "t.yaml:1:7: 'wait' is %s, expected a duration such "
+		    "as 500ms, 10s or 5m, 1s..300s\n", bad[i][0] == '"' ? "empty" : bad[i]);
 		wrong(text, want);
 	}
 	wrong("wait: 10m", "t.yaml:1:7: 'wait' is 10m, expected 1s..300s\n");
@@ -273,9 +276,10 @@ START_TEST(test_strings)
 	static const char id[] = "an id (a-z, 0-9 and '-', at most 63, not '-' first)";
 	char text[20000], want[512];
 
-	wrong("name: 一二三四五六七八九", "t.yaml:1:7: 'name' is 一二三四五六七八九, expected a string of 1 "
-	    "to 8 characters\n");
-	wrong("name: \"\"", "t.yaml:1:7: 'name' is empty, expected a string of 1 to 8 characters\n");
+	wrong("name: 一二三四五六七八九", "t.yaml:1:7: 'name' is 一二三四五六七八九, expected a "
+	    "string of 1 to 8 characters\n");
+	wrong("name: \"\"", "t.yaml:1:7: 'name' is empty, expected a string of 1 to 8 "
+	    "characters\n");
 	wrong("name:", "t.yaml:1:6: 'name' is empty, expected a string of 1 to 8 characters\n");
 	wrong("path: \"\"", "t.yaml:1:7: 'path' is empty, expected a path\n");
 	snprintf(want, sizeof(want), "t.yaml:1:5: 'id' is Sh, expected %s\n", id);
@@ -291,19 +295,22 @@ START_TEST(test_strings)
 	memset(text, 'x', sizeof(text));
 	memcpy(text, "count: ", 7);
 	text[300] = '\0';
-	wrong(text, "t.yaml:1:8: 'count' is xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+	wrong(text, "t.yaml:1:8: 'count' is "
+	    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 	    "..., expected a whole number 1..100\n");
 	memset(text, 'x', sizeof(text));
 	memcpy(text, "path: ", 6);
 	text[17000] = '\0';
-	wrong(text, "t.yaml:1:7: 'path' is xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+	wrong(text, "t.yaml:1:7: 'path' is "
+	    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 	    "..., expected at most 16384 bytes\n");
 }
 END_TEST
 
 START_TEST(test_keys)
 {
-	wrong("conut: 5", "t.yaml:1:1: unknown key 'conut' in thing.yaml (did you mean 'count'?)\n");
+	wrong("conut: 5", "t.yaml:1:1: unknown key 'conut' in thing.yaml (did you mean "
+	    "'count'?)\n");
 	wrong("nothing-alike: 5", "t.yaml:1:1: unknown key 'nothing-alike' in thing.yaml\n");
 	wrong("pets:\n  - id: cat\n    aeg: 5\n",
 	    "t.yaml:3:5: unknown key 'aeg' in pet 'cat' (did you mean 'age'?)\n");
@@ -322,14 +329,16 @@ END_TEST
 START_TEST(test_shapes)
 {
 	wrong("count: [1]", "t.yaml:1:8: 'count' is a list, expected a whole number 1..100\n");
-	wrong("count: {a: 1}", "t.yaml:1:8: 'count' is a mapping, expected a whole number 1..100\n");
+	wrong("count: {a: 1}", "t.yaml:1:8: 'count' is a mapping, expected a whole number "
+	    "1..100\n");
 	wrong("wait:", "t.yaml:1:6: 'wait' is empty, expected a duration such as 500ms, 10s or 5m, "
 	    "1s..300s\n");
 	wrong("words: a", "t.yaml:1:8: 'words' is a single value, expected a list\n");
 	wrong("words: [[a]]", "t.yaml:1:9: an element of 'words' is a list, expected a string\n");
 	wrong("words: [a, ~]", "t.yaml:1:12: an element of 'words' is empty, expected a string\n");
 	wrong("pets: {id: a}", "t.yaml:1:7: 'pets' is a mapping, expected a list\n");
-	wrong("pets: [a]", "t.yaml:1:8: an element of 'pets' is a single value, expected a mapping\n");
+	wrong("pets: [a]", "t.yaml:1:8: an element of 'pets' is a single value, expected a "
+	    "mapping\n");
 	wrong("house: red", "t.yaml:1:8: 'house' is a single value, expected a mapping\n");
 	wrong("- a", "t.yaml:1:1: the file is a list, expected a mapping\n");
 	wrong("just words", "t.yaml:1:1: the file is a single value, expected a mapping\n");
@@ -356,7 +365,8 @@ END_TEST
 
 START_TEST(test_many_at_once)
 {
-	wrong("conut: 1\nwait: 10m\npets:\n  - id: X\n    age: 300\n  - {}\ncolour: gren\nhouse: {}\n",
+	wrong("conut: 1\nwait: 10m\npets:\n  - id: X\n    age: 300\n  - {}\ncolour: gren\nhouse: "
+	    "{}\n",
 	    "t.yaml:1:1: unknown key 'conut' in thing.yaml (did you mean 'count'?)\n"
 	    "t.yaml:2:7: 'wait' is 10m, expected 1s..300s\n"
 	    "t.yaml:4:9: 'id' is X, expected an id (a-z, 0-9 and '-', at most 63, not '-' first)\n"
@@ -370,13 +380,14 @@ END_TEST
 START_TEST(test_syntax)
 {
 	wrong("name: a\n\tcount: 1\n", "t.yaml:2:1: syntax: found a tab character that violates "
-	    "indentation (indent with blanks), while scanning a plain scalar that begins in line 1\n");
-	wrong("house:\n\tcolour: red\n", "t.yaml:2:1: syntax: found character that cannot start any "
-	    "token (a tab; indent with blanks)\n");
+	    "indentation (indent with blanks), while scanning a plain scalar that begins in line "
+	    "1\n");
+	wrong("house:\n\tcolour: red\n", "t.yaml:2:1: syntax: found character that cannot start "
+	    "any token (a tab; indent with blanks)\n");
 	wrong("name: a\n count: 1\n", "t.yaml:2:7: syntax: mapping values are not allowed in this "
 	    "context\n");
-	wrong("words: [a, b\ncount: 1\n", "t.yaml:2:6: syntax: did not find expected ',' or ']', while "
-	    "parsing a flow sequence that begins in line 1\n");
+	wrong("words: [a, b\ncount: 1\n", "t.yaml:2:6: syntax: did not find expected ',' or ']', "
+	    "while parsing a flow sequence that begins in line 1\n");
 	wrong("name: \"a\n", "t.yaml:2:1: syntax: found unexpected end of stream, while scanning a "
 	    "quoted scalar that begins in line 1\n");
 	wrong("name: @a\n", "t.yaml:1:7: syntax: found character that cannot start any token\n");
@@ -388,12 +399,15 @@ START_TEST(test_refused)
 	wrong("name: &a x\n", "t.yaml:1:7: anchors (&) and aliases (*) are not used here\n");
 	wrong("name: *a\n", "t.yaml:1:7: anchors (&) and aliases (*) are not used here\n");
 	wrong("words: &a [x]\n", "t.yaml:1:8: anchors (&) and aliases (*) are not used here\n");
-	wrong("house: &a {colour: red}\n", "t.yaml:1:8: anchors (&) and aliases (*) are not used here\n");
-	wrong("a: &a [l,l]\nb: &b [*a,*a,*a]\n", "t.yaml:1:4: anchors (&) and aliases (*) are not used "
+	wrong("house: &a {colour: red}\n", "t.yaml:1:8: anchors (&) and aliases (*) are not used "
 	    "here\n");
+	wrong("a: &a [l,l]\nb: &b [*a,*a,*a]\n", "t.yaml:1:4: anchors (&) and aliases (*) are "
+	    "not used here\n");
 	wrong("name: !!str x\n", "t.yaml:1:7: tags (!) are not used here\n");
-	wrong("count: 1\n---\ncount: 2\n", "t.yaml:2:1: a second document begins; a file holds one\n");
-	wrong("a: [[[[[[[[[[[[[[[[x]]]]]]]]]]]]]]]]\n", "t.yaml:1:19: nested deeper than 16 levels\n");
+	wrong("count: 1\n---\ncount: 2\n", "t.yaml:2:1: a second document begins; a file holds "
+	    "one\n");
+	wrong("a: [[[[[[[[[[[[[[[[x]]]]]]]]]]]]]]]]\n",
+	    "t.yaml:1:19: nested deeper than 16 levels\n");
 }
 END_TEST
 
@@ -454,7 +468,8 @@ END_TEST
 /* What 8 MiB can be made of: it is refused in bearable time. */
 START_TEST(test_hostile_sizes)
 {
-	static const char *const pieces[] = { "- \n", "a: b\n", "[", "? ", "x: [{", "{id: a}, ", "- - ",
+	static const char *const pieces[] = { "- \n", "a: b\n", "[", "? ", "x: [{", "{id: a}, ",
+	    "- - ",
 		"\"", "# ", "&", "a: |\n", "- [a,b]\n" };
 
 	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
@@ -572,7 +587,8 @@ START_TEST(test_secrets)
 	char missing[96];
 
 	snprintf(missing, sizeof(missing), "%s/sub.key", dir);
-	load(p, -EINVAL, "\1:1:9: 'secret': cannot read \2: No such file or directory\n", p, missing);
+	load(p, -EINVAL, "\1:1:9: 'secret': cannot read \2: No such file or directory\n", p,
+	    missing);
 	key = file("sub.key", "x\n", 0600);
 	load(p, 0, "", "", "");
 	ck_assert_int_eq(chmod(key, 0640), 0);
@@ -632,9 +648,10 @@ START_TEST(test_print_reads_back)
 	struct thing a, b;
 	char *first, *second;
 
-	right("name: 'q\"\\x'\nid: a\ncount: 5\nany: -3\nwait: 90s\nsize: 1536\nshare: 33.3%\nwide: 1.1\n"
-	      "pi: 3.141592653589793\non: no\ncolour: red\nwords: [\"a\\nb\", 'c: d', \"#\", \"-\"]\n"
-	      "ids: [x]\npets: [{id: cat}, {id: dog, age: 9}]\n"
+	right("name: 'q\"\\x'\nid: a\ncount: 5\nany: -3\nwait: 90s\nsize: 1536\nshare: "
+	    "33.3%\nwide: 1.1\n"
+	      "pi: 3.141592653589793\non: no\ncolour: red\nwords: [\"a\\nb\", 'c: d', \"#\", "
+	      "\"-\"]\nids: [x]\npets: [{id: cat}, {id: dog, age: 9}]\n"
 	      "house: {colour: \"a\\tb\\x82\\u2028\\uFEFF\\uFFFF\\U0001F600\"}\n", &a);
 	first = printed(&a);
 	ck_assert_ptr_nonnull(strstr(first, "wait: 90s\n"));
@@ -679,8 +696,8 @@ START_TEST(test_sample)
 		ck_assert_ptr_nonnull(strstr(text, k->name));
 		ck_assert_ptr_nonnull(strstr(text, k->help));
 	}
-	ck_assert_ptr_nonnull(strstr(text, "# Wait. (a duration such as 500ms, 10s or 5m, 1s..300s; "
-	    "default 10s)\n#wait: 10s\n"));
+	ck_assert_ptr_nonnull(strstr(text, "# Wait. (a duration such as 500ms, 10s or 5m, "
+	    "1s..300s; default 10s)\n#wait: 10s\n"));
 	ck_assert_ptr_nonnull(strstr(text, "#  - id: name\n"));
 	for (line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
 		ck_assert_int_eq(line[0], '#');

@@ -120,7 +120,8 @@ START_TEST(test_files)
 		{ (void *)(uintptr_t)"defg", 4 } };
 	struct stat st;
 
-	ck_assert_int_eq(d->ops->open(d, "f", DISK_READ | DISK_WRITE | DISK_CREATE | DISK_EXCL, &f), 0);
+	ck_assert_int_eq(d->ops->open(d, "f", DISK_READ | DISK_WRITE | DISK_CREATE | DISK_EXCL,
+	    &f), 0);
 	ck_assert_int_eq(d->ops->open(d, "f", DISK_WRITE | DISK_CREATE | DISK_EXCL, &g), -EEXIST);
 	ck_assert_int_eq(stat(at("f"), &st), 0);
 	ck_assert_uint_eq(st.st_mode & 077, 0);
@@ -212,7 +213,7 @@ START_TEST(test_disk_full)
 	size_t n;
 
 	if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
-		return;			/* needs root; the limit of test_cut_write() is the same path */
+		return;			/* needs root; test_cut_write() goes the same way */
 	ck_assert_int_eq(mkdir(at("small"), 0700), 0);
 	ck_assert_int_eq(mount("none", at("small"), "tmpfs", 0, "size=128k"), 0);
 	ck_assert_int_eq(disk_open_real(at("small"), &e), 0);

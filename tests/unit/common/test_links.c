@@ -71,7 +71,8 @@ START_TEST(test_filled_in)
 	    "  - {id: i, agent: a2, probe: icmp, target: 192.0.2.1}\n"
 	    "  - {id: t, agent: a1, probe: tcp, target: h.example, port: 80, step: 1s, name_en: "
 	    "A name that is rather long, name: 名字十分长的一条链路用来看看怎样截断}\n"
-	    "  - {id: s, agent: a1, probe: snmp, target: \"2001:db8::1\", credential: k, host: yes}\n");
+	    "  - {id: s, agent: a1, probe: snmp, target: \"2001:db8::1\", credential: k, host: "
+	    "yes}\n");
 	const Linkwatch__Pb__Link *i = p->link[0], *t = p->link[1], *s = p->link[2];
 
 	ck_assert_uint_eq(p->n_link, 3);
@@ -114,10 +115,11 @@ END_TEST
 START_TEST(test_written)
 {
 	Linkwatch__Pb__Plan *p = right(HEAD "links:\n"
-	    "  - {id: i, agent: a1, probe: icmp, target: h.example, step: 1500ms, count: 1000, timeout: "
-	    "1.5s, size: 24, family: 6, source: \"::1\", class: A, name: 甲, name_en: J, short: 乙, "
-	    "short_en: K, vendor: v, zone: zz, chain: c1, segment: extranet, down_after: 3, limits: "
-	    "{loss: 0.1%, rtt: 10ms}}\n"
+	    "  - {id: i, agent: a1, probe: icmp, target: h.example, step: 1500ms, count: 1000, "
+	    "timeout: "
+	    "1.5s, size: 24, family: 6, source: \"::1\", class: A, name: 甲, name_en: J, short: "
+	    "乙, short_en: K, vendor: v, zone: zz, chain: c1, segment: extranet, down_after: 3, "
+	    "limits: {loss: 0.1%, rtt: 10ms}}\n"
 	    "  - {id: s, agent: a1, probe: snmp, target: h.example, port: 1161, credential: k, "
 	    "interface: \"GigabitEthernet 0/1\", host: no, oids: [1.3.6.1, .1.3.6.2]}\n");
 	const Linkwatch__Pb__Link *i = p->link[0], *s = p->link[1];
@@ -148,7 +150,8 @@ END_TEST
 
 START_TEST(test_numbers_of_the_model)
 {
-	static const char *const probes[] = { "icmp, target: h.example", "tcp, target: h.example, port: 1",
+	static const char *const probes[] = { "icmp, target: h.example",
+	    "tcp, target: h.example, port: 1",
 		"snmp, target: h.example, credential: k, host: yes" };
 	static const char *const segments[] = { "none", "user", "access", "extranet", "edge", "vpc",
 		"host", "app" };
@@ -157,7 +160,8 @@ START_TEST(test_numbers_of_the_model)
 	for (uint32_t i = 0; i < 3; i++) {
 		Linkwatch__Pb__Plan *p;
 
-		snprintf(text, sizeof(text), HEAD "links:\n  - {id: x, agent: a1, probe: %s, class: %c}\n",
+		snprintf(text, sizeof(text), HEAD "links:\n  - {id: x, agent: a1, probe: %s, "
+		    "class: %c}\n",
 		    probes[i], "ABC"[i]);
 		p = right(text);
 		ck_assert_str_eq(probe_kind_name(p->link[0]->probe),
@@ -168,8 +172,8 @@ START_TEST(test_numbers_of_the_model)
 	for (uint32_t i = 0; i < 8; i++) {
 		Linkwatch__Pb__Plan *p;
 
-		snprintf(text, sizeof(text), HEAD "links:\n  - {id: x, agent: a1, probe: icmp, target: "
-		    "h.example, segment: %s}\n", segments[i]);
+		snprintf(text, sizeof(text), HEAD "links:\n  - {id: x, agent: a1, probe: icmp, "
+		    "target: h.example, segment: %s}\n", segments[i]);
 		p = right(text);
 		ck_assert_str_eq(segment_name(p->link[0]->segment), segments[i]);
 		links_free(p);
@@ -204,7 +208,8 @@ START_TEST(test_twice)
 	    "l.yaml:1:34: vendor 'v' stands twice (first in line 1)\n");
 	wrong("vendors: [{id: v, code: V}]\nagents: [{id: a, vendor: v}, {id: a, vendor: v}]\n",
 	    "l.yaml:2:35: agent 'a' stands twice (first in line 2)\n");
-	wrong("vendors: [{id: v, code: V}]\nagents: [{id: a, vendor: v}]\nchains: [{id: c}, {id: c}]\n",
+	wrong("vendors: [{id: v, code: V}]\nagents: [{id: a, vendor: v}]\nchains: [{id: c}, {id: "
+	    "c}]\n",
 	    "l.yaml:3:24: chain 'c' stands twice (first in line 3)\n");
 }
 END_TEST
@@ -227,16 +232,20 @@ START_TEST(test_kinds)
 	    "l.yaml:7:5: 'credential' is missing in link 'x' of probe snmp\n"
 	    "l.yaml:7:74: 'limits' means nothing to link 'x' of probe snmp\n"
 	    "l.yaml:7:5: link 'x' of probe snmp reads nothing; name an interface, host or oids\n");
-	wrong_link("probe: snmp, target: h.example, credential: k, oids: [1.3.6.1, ifName, 3.1.2, 1.3, "
-		   "1.3.4294967296]",
-	    "l.yaml:7:87: an element of 'oids' is ifName, expected numbers such as 1.3.6.1.2.1.25.1.6.0\n"
-	    "l.yaml:7:95: an element of 'oids' is 3.1.2, expected numbers such as 1.3.6.1.2.1.25.1.6.0\n"
-	    "l.yaml:7:102: an element of 'oids' is 1.3, expected numbers such as 1.3.6.1.2.1.25.1.6.0\n"
+	wrong_link("probe: snmp, target: h.example, credential: k, oids: [1.3.6.1, ifName, "
+	    "3.1.2, 1.3, 1.3.4294967296]",
+	    "l.yaml:7:87: an element of 'oids' is ifName, expected numbers such as "
+	    "1.3.6.1.2.1.25.1.6.0\n"
+	    "l.yaml:7:95: an element of 'oids' is 3.1.2, expected numbers such as "
+	    "1.3.6.1.2.1.25.1.6.0\n"
+	    "l.yaml:7:102: an element of 'oids' is 1.3, expected numbers such as "
+	    "1.3.6.1.2.1.25.1.6.0\n"
 	    "l.yaml:7:107: an element of 'oids' is 1.3.4294967296, expected numbers such as "
 	    "1.3.6.1.2.1.25.1.6.0\n");
 	wrong_link("probe: snmp, target: h.example, credential: k, interface: lo, host: yes, "
 		   "oids: [1.3.6, 1.3.7, 1.3.8, 1.3.9, 1.3.10]",
-	    "l.yaml:7:103: 'oids' names 5 objects, room is for 4 beside what else the link reads\n");
+	    "l.yaml:7:103: 'oids' names 5 objects, room is for 4 beside what else the link "
+	    "reads\n");
 	wrong_link("probe: snmp, target: h.example, credential: k, host: no, oids: []",
 	    "l.yaml:7:5: link 'x' of probe snmp reads nothing; name an interface, host or oids\n");
 	right_link("probe: icmp, target: h.example, host: no, oids: [], limits: {loss: 0}");
@@ -324,15 +333,15 @@ END_TEST
 
 START_TEST(test_texts)
 {
-	wrong_link("probe: icmp, target: h.example, name: \"a\\nb\", name_en: \"\\u202ex\", short: 【云】, "
-		   "short_en: \"\\x01\"",
+	wrong_link("probe: icmp, target: h.example, name: \"a\\nb\", name_en: \"\\u202ex\", "
+	    "short: 【云】, short_en: \"\\x01\"",
 	    "l.yaml:7:62: 'name' holds a character that cannot be printed\n"
 	    "l.yaml:7:79: 'name_en' holds a character that cannot be printed\n"
 	    "l.yaml:7:97: 'short' holds 【 or 】, which SMS gateways keep for the signature\n"
 	    "l.yaml:7:112: 'short_en' holds a character that cannot be printed\n");
 	wrong_link("probe: icmp, target: h.example, short: 一二三四五六七八九十一二三四五六七",
-	    "l.yaml:7:63: 'short' is 一二三四五六七八九十一二三四五六七, expected a string of 1 to 16 "
-	    "characters\n");
+	    "l.yaml:7:63: 'short' is 一二三四五六七八九十一二三四五六七, expected a string of 1 "
+	    "to 16 characters\n");
 	wrong("vendors: [{id: v, code: \"\\n\"}]\nagents: [{id: a, vendor: v, name: \"\\n\"}]\n"
 	    "chains: [{id: c, name_en: \"\\n\"}]\n",
 	    "l.yaml:1:25: 'code' holds a character that cannot be printed\n"
@@ -357,14 +366,14 @@ END_TEST
 /* Whatever is wrong, it is told in one run. */
 START_TEST(test_many_at_once)
 {
-	wrong("vendors:\n  - {id: v, code: V}\n  - {id: V2, code: W}\nagents:\n  - {id: a, vendor: w}\n"
-	    "links:\n"
+	wrong("vendors:\n  - {id: v, code: V}\n  - {id: V2, code: W}\nagents:\n  - {id: a, "
+	    "vendor: w}\nlinks:\n"
 	    "  - {id: x, agent: a, probe: icmp, target: 10.0.0.1, intervall: 5s}\n"
 	    "  - {id: sh-gw, agent: a, probe: ipcm, target: 10.0.0.1, stpe: 5s}\n"
 	    "  - {id: y, agent: b-17, probe: tcp, target: 10.0.0.300, step: 10m}\n"
 	    "  - {id: x, agent: a, probe: icmp, target: h}\n",
-	    "l.yaml:3:10: 'id' is V2, expected an id (a-z, 0-9 and '-', at most 63, not '-' first)\n"
-	    "l.yaml:7:54: unknown key 'intervall' in link 'x'\n"
+	    "l.yaml:3:10: 'id' is V2, expected an id (a-z, 0-9 and '-', at most 63, not '-' "
+	    "first)\nl.yaml:7:54: unknown key 'intervall' in link 'x'\n"
 	    "l.yaml:8:34: 'probe' is ipcm, expected icmp, tcp or snmp (did you mean 'icmp'?)\n"
 	    "l.yaml:8:58: unknown key 'stpe' in link 'sh-gw' (did you mean 'step'?)\n"
 	    "l.yaml:9:64: 'step' is 10m, expected 1s..300s\n"
@@ -380,11 +389,14 @@ END_TEST
 
 START_TEST(test_revision)
 {
-	static const char link[] = HEAD "links: [{id: x, agent: a1, probe: icmp, target: h, name: 甲}]\n";
-	static const char renamed[] = HEAD "links: [{id: x, agent: a1, probe: icmp, target: h, name: 乙}]\n";
-	static const char moved[] = HEAD "links: [{id: x, agent: a1, probe: icmp, target: i, name: 甲}]\n";
-	static const char other[] = HEAD "links: [{id: x, agent: a1, probe: icmp, target: h, name: 甲}, "
-	    "{id: x, agent: a2, probe: icmp, target: h}]\n";
+	static const char link[] = HEAD "links: [{id: x, agent: a1, probe: icmp, target: h, "
+	    "name: 甲}]\n";
+	static const char renamed[] = HEAD "links: [{id: x, agent: a1, probe: icmp, target: h, "
+	    "name: 乙}]\n";
+	static const char moved[] = HEAD "links: [{id: x, agent: a1, probe: icmp, target: i, "
+	    "name: 甲}]\n";
+	static const char other[] = HEAD "links: [{id: x, agent: a1, probe: icmp, target: h, "
+	    "name: 甲}, {id: x, agent: a2, probe: icmp, target: h}]\n";
 	Linkwatch__Pb__Plan *p[5] = { right(link), right(link), right(renamed), right(moved),
 		right(other) };
 	Linkwatch__Pb__Plan *q[5];
@@ -410,7 +422,8 @@ END_TEST
 START_TEST(test_part_of_an_agent)
 {
 	Linkwatch__Pb__Plan *p = right(HEAD "links:\n"
-	    "  - {id: x, agent: a1, probe: icmp, target: h, name: 甲, class: A, chain: c1, segment: app, "
+	    "  - {id: x, agent: a1, probe: icmp, target: h, name: 甲, class: A, chain: c1, "
+	    "segment: app, "
 	    "limits: {loss: 1%, rtt: 1ms}, down_after: 2, source: 192.0.2.9}\n"
 	    "  - {id: y, agent: a1, probe: snmp, target: h, credential: k, oids: [1.3.6]}\n");
 	Linkwatch__Pb__Plan *q = links_for_agent(p, "a1"), *none;
@@ -478,7 +491,8 @@ START_TEST(test_large)
 	links_free(p);
 	free(text);
 	text = many_links(20000, 10);
-	wrong(text, "l.yaml:1:1: 20000 links make a plan of 3063537 bytes, at most 524288 can be kept\n");
+	wrong(text, "l.yaml:1:1: 20000 links make a plan of 3063537 bytes, at most 524288 can be "
+	    "kept\n");
 	free(text);
 	text = many_links(20001, 10);
 	wrong(text, "l.yaml:14:3: 'links' has 20001 elements, at most 20000 are possible\n");

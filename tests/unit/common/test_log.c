@@ -44,7 +44,8 @@ stamped(const char *s, const char *rest)
 {
 	int y, mo, d, h, m, sec, n = 0;
 
-	return sscanf(s, "%4d-%2d-%2d %2d:%2d:%2d%n", &y, &mo, &d, &h, &m, &sec, &n) == 6 && n == 19 &&
+	return sscanf(s, "%4d-%2d-%2d %2d:%2d:%2d%n", &y, &mo, &d, &h, &m, &sec, &n) == 6 &&
+	    n == 19 &&
 	    strcmp(s + n, rest) == 0;
 }
 
@@ -53,7 +54,8 @@ START_TEST(test_lines)
 	catch_stderr();
 	log_init("agent", LOG_NOTICE);
 	log_warning("link=%s: down after %d steps", "sh-gw", 3);
-	ck_assert_msg(stamped(lines(), " agent warning link=sh-gw: down after 3 steps\n"), "%s", text);
+	ck_assert_msg(stamped(lines(), " agent warning link=sh-gw: down after 3 steps\n"), "%s",
+	    text);
 	log_error("e");
 	ck_assert(stamped(lines(), " agent error e\n"));
 	log_notice("名");
@@ -100,8 +102,10 @@ START_TEST(test_hostile)
 {
 	catch_stderr();
 	log_init("a", LOG_NOTICE);
-	log_notice("peer=%s", "x\n2026-01-01 00:00:00 a error forged\r\x1b[2J\x7f\xff\xc2\x85\xe2\x80\xae");
-	ck_assert_msg(stamped(lines(), " a notice peer=x\\x0a2026-01-01 00:00:00 a error forged\\x0d\\x1b[2J"
+	log_notice("peer=%s", "x\n2026-01-01 00:00:00 a error "
+	    "forged\r\x1b[2J\x7f\xff\xc2\x85\xe2\x80\xae");
+	ck_assert_msg(stamped(lines(), " a notice peer=x\\x0a2026-01-01 00:00:00 a error "
+	    "forged\\x0d\\x1b[2J"
 	    "\\x7f\\xff\\xc2\\x85\\xe2\\x80\\xae\n"), "%s", text);
 }
 END_TEST

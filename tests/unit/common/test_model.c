@@ -30,16 +30,18 @@ START_TEST(test_names)
 	names(probe_kind_name, 1, "icmp tcp snmp", true);
 	names(link_class_name, 1, "A B C", true);
 	names(segment_name, 0, "none user access extranet edge vpc host app", false);
-	names(cause_name, 0, "none timeout refused net-unreachable host-unreachable port-unreachable "
-	    "prohibited ttl-exceeded resolve not-sent duplicate late-reply snmp-auth snmp-no-object "
+	names(cause_name, 0, "none timeout refused net-unreachable host-unreachable "
+	    "port-unreachable "
+	    "prohibited ttl-exceeded resolve not-sent duplicate late-reply snmp-auth "
+	    "snmp-no-object "
 	    "snmp-error discontinuity reboot local", false);
 	names(value_role_name, 1, "in_bps out_bps in_errors out_errors in_discards out_discards "
 	    "oper_status speed_bps cpu_ratio mem_ratio storage_ratio uptime_s", true);
-	names(value_role_name, 16, "oid0 oid1 oid2 oid3 oid4 oid5 oid6 oid7 oid8 oid9 oid10 oid11 oid12 "
-	    "oid13 oid14 oid15", true);
+	names(value_role_name, 16, "oid0 oid1 oid2 oid3 oid4 oid5 oid6 oid7 oid8 oid9 oid10 "
+	    "oid11 oid12 oid13 oid14 oid15", true);
 	names(link_state_name, 1, "up degraded down planned not-observed", true);
-	names(anomaly_kind_name, 1, "down loss latency variation service utilisation errors silent clock "
-	    "self", true);
+	names(anomaly_kind_name, 1, "down loss latency variation service utilisation errors "
+	    "silent clock self", true);
 	names(severity_name, 1, "critical major minor info", true);
 	ck_assert_str_eq(cause_name(CAUSE_MAX), "local");
 	ck_assert_str_eq(value_role_name(ROLE_MAX), "oid15");
@@ -65,7 +67,8 @@ START_TEST(test_ids)
 {
 	static const char *const good[] = { "a", "0", "sh-gw", "a--b", "a-",
 		"a23456789012345678901234567890123456789012345678901234567890123" };
-	static const char *const bad[] = { "", "-a", "A", "a_b", "a.b", "a/b", "..", "a b", "a\n", "云",
+	static const char *const bad[] = { "", "-a", "A", "a_b", "a.b", "a/b", "..", "a b", "a\n",
+	    "云",
 		"a234567890123456789012345678901234567890123456789012345678901234" };
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)

@@ -37,7 +37,8 @@ END_TEST
 /* 1..10 ms, shuffled: quantiles of type 7 are 1 + 9q ms. */
 START_TEST(test_ten)
 {
-	const uint32_t v[] = { 70000, 10000, 100000, 40000, 20000, 90000, 30000, 80000, 60000, 50000 };
+	const uint32_t v[] = { 70000, 10000, 100000, 40000, 20000, 90000, 30000, 80000, 60000,
+	    50000 };
 	uint32_t before[10];
 	struct rtt_stats s;
 

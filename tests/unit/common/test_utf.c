@@ -75,8 +75,10 @@ START_TEST(test_as_iconv)
 		s[3] = (char)(0x80 | (x >> 19 & 0x7f));
 		if (i >= 65536)
 			n = 3 + (x >> 40 & 1);
-		ck_assert_msg(utf_is_valid(s, n) == iconv_takes(cd, s, n, &a), "%02x %02x %02x %02x",
-		    (unsigned char)s[0], (unsigned char)s[1], (unsigned char)s[2], (unsigned char)s[3]);
+		ck_assert_msg(utf_is_valid(s, n) == iconv_takes(cd, s, n, &a),
+		    "%02x %02x %02x %02x",
+		    (unsigned char)s[0], (unsigned char)s[1], (unsigned char)s[2],
+		    (unsigned char)s[3]);
 		if (utf_is_valid(s, n)) {
 			ck_assert_uint_gt(utf_next(s, n, &b), 0);
 			ck_assert_uint_eq(a, b);
@@ -98,7 +100,8 @@ END_TEST
 
 START_TEST(test_cut)
 {
-	static const char s[] = "a云\xf0\x9f\x98\x80z";		/* 1, 3, 4, 1 bytes; 1, 1, 2, 1 units */
+	static const char s[] = "a云\xf0\x9f\x98\x80z";		/* 1, 3, 4, 1 bytes; 1, 1, 2,
+	    1 units */
 
 	ck_assert_uint_eq(utf_cut(s, 0), 0);
 	ck_assert_uint_eq(utf_cut(s, 1), 1);
