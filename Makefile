@@ -92,6 +92,8 @@ UNIT := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/*/test_*.c)))
 unit_lib = $(if $(filter-out common,$(1)),$(BUILD)/lib$(1).a) $(if $(filter ctl,$(1)),$(BUILD)/libalertd.a) \
 	$(BUILD)/libcommon.a
 unit_prog = $(word 4,$(subst /, ,$(patsubst $(BUILD)/%,x/%,$(1))))
+# Objects of tests stay, so that a second make has nothing to do.
+.SECONDARY:
 .SECONDEXPANSION:
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $$(call unit_lib,$$(firstword $$(subst /, ,$$*)))
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_$(firstword $(subst /, ,$*))) \
