@@ -392,7 +392,7 @@ wait_for_disk(struct spool *s, uint8_t *data, size_t len)
 	if (s->waiting_bytes + len > s->memory_max) {
 		struct gap lost = { 0 };
 
-		(void)gap_count_batch(&lost, data, len, false);
+		(void)gap_count_batch(&lost, &s->gaps, data, len, false);
 		account(s, GAP_DISK, &lost);
 		free(data);
 		return;
@@ -431,7 +431,7 @@ count_lost(struct spool *s, uint64_t from, uint64_t to, struct gap *lost)
 
 	for (uint64_t seq = from; seq < to; seq = b.seq + 1)
 		if (spool_get(s, seq, &b) != 1 || b.seq >= to ||
-		    gap_count_batch(lost, b.data, b.len, true) != 0)
+		    gap_count_batch(lost, &s->gaps, b.data, b.len, true) != 0)
 			break;
 	lost->any = true;		/* even if they can no longer be read */
 	lost->first_seq = from;
@@ -455,8 +455,12 @@ keep_bounds(struct spool *s)
 		count_lost(s, s->acked + 1, to, &lost);
 		account(s, GAP_SPOOL_FULL, &lost);
 		s->acked = to - 1;
+	}
+	if (s->gaps_unsaved) {		/* what is lost is written down before it goes */
 		rc = gaps_save(&s->gaps, s->disk);
 		s->gaps_unsaved = rc != 0;
+		if (rc != 0)
+			return rc;
 	}
 	close_reader(s);
 	return journal_purge(s->journal, to);
@@ -470,7 +474,9 @@ spool_flush(struct spool *s, struct wall now)
 	if (s->journal == NULL || s->error == -EIO)
 		rc = reopen(s, now);
 	while (rc == 0 && s->head != NULL) {
+		s->waiting_bytes -= s->head->len;	/* another number may have another length */
 		rc = renumber(s, next_seq(s), &s->head->data, &s->head->len);
+		s->waiting_bytes += s->head->len;
 		if (rc == 0)
 			rc = write_record(s, now, s->head->data, s->head->len);
 		if (rc == 0 || rc == -EBADMSG)

@@ -50,8 +50,22 @@ gaps_add(struct gaps *g, enum gap_reason reason, const struct gap *lost)
 		to->last_seq = lost->last_seq;
 }
 
+/* Into g what the message tells, beside what stands there. */
+static void
+add_message(struct gaps *g, const Linkwatch__Pb__Gap *m)
+{
+	struct gap told = {
+		.any = true, .count = m->count, .from_ns = m->from_ns, .to_ns = m->to_ns,
+		.first_seq = m->first_seq, .last_seq = m->last_seq,
+	};
+
+	for (unsigned k = 0; k < GAP_REASONS; k++)
+		if (strcmp(m->reason, reason_text[k]) == 0)
+			gaps_add(g, k, &told);
+}
+
 int
-gap_count_batch(struct gap *lost, const void *data, size_t len, bool numbered)
+gap_count_batch(struct gap *lost, struct gaps *again, const void *data, size_t len, bool numbered)
 {
 	Linkwatch__Pb__Batch *b = linkwatch__pb__batch__unpack(NULL, len, data);
 	int64_t at, end;
@@ -75,6 +89,8 @@ gap_count_batch(struct gap *lost, const void *data, size_t len, bool numbered)
 			lost->first_seq = b->seq;
 		lost->last_seq = b->seq;
 	}
+	for (size_t i = 0; i < b->n_gap; i++)
+		add_message(again, b->gap[i]);
 	linkwatch__pb__batch__free_unpacked(b, NULL);
 	return 0;
 }
@@ -125,17 +141,8 @@ gaps_unpack(struct gaps *g, const void *data, size_t len)
 	*g = (struct gaps){ 0 };
 	if (b == NULL)
 		return -EBADMSG;
-	for (size_t i = 0; i < b->n_gap; i++) {
-		const Linkwatch__Pb__Gap *m = b->gap[i];
-
-		for (unsigned k = 0; k < GAP_REASONS; k++)
-			if (strcmp(m->reason, reason_text[k]) == 0)
-				g->gap[k] = (struct gap){
-					.any = true, .count = m->count,
-					.from_ns = m->from_ns, .to_ns = m->to_ns,
-					.first_seq = m->first_seq, .last_seq = m->last_seq,
-				};
-	}
+	for (size_t i = 0; i < b->n_gap; i++)
+		add_message(g, b->gap[i]);
 	linkwatch__pb__batch__free_unpacked(b, NULL);
 	return 0;
 }
@@ -167,7 +174,10 @@ gaps_save(const struct gaps *g, struct disk *disk)
 
 	if (!gaps_any(g)) {
 		rc = disk->ops->unlink(disk, FILE_NAME);
-		return rc == -ENOENT ? 0 : rc;
+		if (rc == -ENOENT)
+			return 0;
+		/* Else a power cut brings it back, and it is told again. */
+		return rc != 0 ? rc : disk->ops->sync_dir(disk);
 	}
 	gaps_pack(g, NULL, 0, &data, &len);
 	rc = disk_write_file(disk, FILE_NAME, data, len);

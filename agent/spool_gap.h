@@ -26,8 +26,12 @@ struct gaps { struct gap gap[GAP_REASONS]; };
 
 bool gaps_any(const struct gaps *);
 void gaps_add(struct gaps *, enum gap_reason, const struct gap *lost);
-/* Counts the samples of a packed batch into *lost (its numbers only if numbered). -EBADMSG. */
-int gap_count_batch(struct gap *lost, const void *data, size_t len, bool numbered);
+/*
+ * Counts the samples of a packed batch into *lost (its numbers only if numbered); the gaps that it
+ * would have told go to *again, to be told by another.  -EBADMSG.
+ */
+int gap_count_batch(struct gap *lost, struct gaps *again, const void *data, size_t len,
+    bool numbered);
 /* Packs a Batch that tells them. *out is malloc'd. */
 void gaps_pack(const struct gaps *, const uint8_t *boot_id, uint64_t seq, uint8_t **out, size_t *len);
 /* Do these bytes (a packed Batch) tell exactly these gaps? */
