@@ -25,6 +25,7 @@
 #define LONG_LIFE_NS (60 * NS_PER_S)
 #define FIRST_BEAT_NS (600 * NS_PER_S)	/* recovery of a big journal comes before it */
 #define STOP_NS (10 * NS_PER_S)
+#define TICK_US 200000
 
 struct child {
 	struct supervisor *sup;
@@ -35,12 +36,13 @@ struct child {
 	struct event *restart;		/* owned */
 	struct mono started, beaten;
 	bool has_beaten;
+	bool is_told;			/* SIGABRT was sent */
 	int backoff_ms;
 	int last_signal;		/* that ended the one before; 0: none */
 };
 
 struct supervisor {
-	const struct supervisor_opts *o;
+	struct supervisor_opts o;
 	struct event_base *base;
 	struct child child[CHILDREN_MAX];
 	size_t n;
@@ -62,7 +64,7 @@ static void
 child_exec(const struct child *c, int write_end, pid_t parent)
 {
 	char fd[16], sig[16];
-	const char *argv[] = { "linkwatch-collector", "-c", c->sup->o->conf_path, "--role", c->role,
+	const char *argv[] = { "linkwatch-collector", "-c", c->sup->o.conf_path, "--role", c->role,
 		"--after-signal", sig, NULL };
 	sigset_t none;
 
@@ -115,7 +117,7 @@ child_start(struct child *c)
 	close(fd[1]);
 	c->pipe = fd[0];
 	c->started = c->beaten = now();
-	c->has_beaten = false;
+	c->has_beaten = c->is_told = false;
 	c->beat = event_new(c->sup->base, c->pipe, EV_READ | EV_PERSIST, on_beat, c);
 	event_add(c->beat, NULL);
 	log_notice("%s: started, pid %d", c->role, (int)c->pid);
@@ -226,29 +228,32 @@ on_hup(evutil_socket_t fd, short what, void *arg)
 			kill(sup->child[i].pid, SIGHUP);
 }
 
-/* Looks for the hung, and while stopping for those that do not want to. */
+/* SIGABRT to one that hangs, so that it can be told from one that was killed; then SIGKILL. */
+static void
+judge_child(const struct supervisor *sup, struct child *c, struct mono t)
+{
+	int64_t limit = c->has_beaten ? sup->o.hang_ns : FIRST_BEAT_NS;
+	int64_t silent = t.ns - c->beaten.ns;
+
+	if (sup->stopping ? t.ns - sup->stop_since.ns > sup->o.stop_ns : silent > limit + sup->o.stop_ns) {
+		log_error("%s: does not end: killed", c->role);
+		kill(c->pid, SIGKILL);
+	} else if (!sup->stopping && silent > limit && !c->is_told) {
+		c->is_told = true;
+		log_error("%s: hangs: no heartbeat for %.1f s", c->role, (double)silent / 1e9);
+		kill(c->pid, SIGABRT);
+	}
+}
+
 static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct supervisor *sup = arg;
-	struct mono t = now();
 
 	(void)fd, (void)what;
-	for (size_t i = 0; i < sup->n; i++) {
-		struct child *c = &sup->child[i];
-		int64_t limit = c->has_beaten ? HEARTBEAT_LIMIT_S * NS_PER_S : FIRST_BEAT_NS;
-
-		if (c->pid == 0)
-			continue;
-		if (sup->stopping ? t.ns - sup->stop_since.ns > STOP_NS : t.ns - c->beaten.ns > limit + STOP_NS) {
-			log_error("%s: does not end: killed", c->role);
-			kill(c->pid, SIGKILL);
-		} else if (!sup->stopping && t.ns - c->beaten.ns > limit) {
-			log_error("%s: hangs: no heartbeat for %d s", c->role,
-			    (int)((t.ns - c->beaten.ns) / NS_PER_S));
-			kill(c->pid, SIGABRT);
-		}
-	}
+	for (size_t i = 0; i < sup->n; i++)
+		if (sup->child[i].pid != 0)
+			judge_child(sup, &sup->child[i], now());
 }
 
 static struct event *
@@ -263,15 +268,19 @@ add_signal(struct supervisor *sup, int sig, event_callback_fn fn)
 int
 supervisor_run(const struct supervisor_opts *o)
 {
-	static const struct timeval second = { .tv_sec = 1 };
-	struct supervisor sup = { .o = o, .base = event_base_new() };
+	static const struct timeval tick = { .tv_usec = TICK_US };
+	struct supervisor sup = { .o = *o, .base = event_base_new() };
 
+	if (sup.o.hang_ns == 0)
+		sup.o.hang_ns = HEARTBEAT_LIMIT_S * NS_PER_S;
+	if (sup.o.stop_ns == 0)
+		sup.o.stop_ns = STOP_NS;
 	sup.chld = add_signal(&sup, SIGCHLD, on_child);
 	sup.hup = add_signal(&sup, SIGHUP, on_hup);
 	sup.term = add_signal(&sup, SIGTERM, on_stop);
 	sup.intr = add_signal(&sup, SIGINT, on_stop);
 	sup.tick = event_new(sup.base, -1, EV_PERSIST, on_tick, &sup);
-	event_add(sup.tick, &second);
+	event_add(sup.tick, &tick);
 	for (size_t i = 0; o->role[i] != NULL && i < CHILDREN_MAX; i++) {
 		struct child *c = &sup.child[sup.n++];
 

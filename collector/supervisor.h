@@ -9,13 +9,15 @@
  */
 #pragma once
 
-#include <stdbool.h>
+#include <stdint.h>
 
 #include "common/collector_conf.h"
 
 struct supervisor_opts {
 	const char *conf_path;
 	const char *const *role;	/* names for --role, in the order of starting; ended by NULL */
+	int64_t hang_ns;		/* without a heartbeat for so long: hung; 0: HEARTBEAT_LIMIT_S */
+	int64_t stop_ns;		/* to end after SIGTERM or SIGABRT; 0: 10 s */
 };
 
 /* Runs until a signal says stop: the exit status. */
