@@ -63,7 +63,8 @@ on_done(void *arg, const struct curl_result *res)
 
 	if (res->code == CURLE_OK) {
 		how = judge_status(st, res);
-		log_escape(answer, sizeof(answer), res->body, strnlen(res->body, 60));
+		size_t line = strcspn(res->body, "\r\n");
+		log_escape(answer, sizeof(answer), res->body, line < 60 ? line : 60);
 		snprintf(detail, sizeof(detail), "HTTP %ld: %s", res->status, answer);
 	} else {
 		how = res->began ? OUTCOME_UNKNOWN : OUTCOME_RETRY;
