@@ -15,7 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/clock.h"
 #include "common/utf.h"
 
 #define TEXT_MAX 2048			/* bytes of a line's text; the rest is cut */
@@ -33,6 +32,7 @@ static struct {
 	char program[32];
 	enum log_level max;
 	bool prefixes;			/* stderr is systemd's journal: "<4>text" */
+	const struct clock *clock;	/* NULL: the real one */
 	pthread_mutex_t lock;
 	struct limited limited[LIMIT_KEYS];
 } state = { .max = LOG_NOTICE, .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -66,6 +66,18 @@ void
 log_set_level(enum log_level max)
 {
 	state.max = max;
+}
+
+void
+log_set_clock(const struct clock *clock)
+{
+	state.clock = clock;
+}
+
+static const struct clock *
+the_clock(void)
+{
+	return state.clock != NULL ? state.clock : clock_real();
 }
 
 char *
@@ -120,7 +132,7 @@ put(enum log_level level, const char *text)
 		n = (size_t)snprintf(line, sizeof(line), "<%d>", (int)level);
 	else
 		n = (size_t)snprintf(line, sizeof(line), "%s %s%s%s ",
-		    wall_format(when, sizeof(when), clock_wall(clock_real())), state.program,
+		    wall_format(when, sizeof(when), clock_wall(the_clock())), state.program,
 		    state.program[0] != '\0' ? " " : "", level_name[level]);
 	log_escape(line + n, sizeof(line) - n - 1, text, strlen(text));
 	n += strlen(line + n);
@@ -188,7 +200,7 @@ limited_find(const char *key, struct mono now)
 void
 log_limited(enum log_level level, const char *key, int burst, const char *fmt, ...)
 {
-	struct mono now = clock_mono(clock_real());
+	struct mono now = clock_mono(the_clock());
 	unsigned long left_out = 0;
 	struct limited *l;
 	bool tell;

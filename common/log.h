@@ -11,12 +11,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/clock.h"
+
 enum log_level {
 	LOG_ERROR = 3, LOG_WARNING = 4, LOG_NOTICE = 5, LOG_INFORM = 6, LOG_DEBUGGING = 7,
 };
 
 void log_init(const char *program, enum log_level max);
 void log_set_level(enum log_level max);
+/* Stamps and minutes by this clock from now on; borrowed, outlives the process.  For tests. */
+void log_set_clock(const struct clock *);
 void log_msg(enum log_level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 #define log_error(...)   log_msg(LOG_ERROR, __VA_ARGS__)
 #define log_warning(...) log_msg(LOG_WARNING, __VA_ARGS__)

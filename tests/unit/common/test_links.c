@@ -246,6 +246,11 @@ START_TEST(test_kinds)
 		   "oids: [1.3.6, 1.3.7, 1.3.8, 1.3.9, 1.3.10]",
 	    "l.yaml:7:103: 'oids' names 5 objects, room is for 4 beside what else the link "
 	    "reads\n");
+	wrong_link("probe: snmp, target: h.example, credential: k, interface: \"a\\nb\", oids: "
+	    "[1.3.6x]",
+	    "l.yaml:7:97: an element of 'oids' is 1.3.6x, expected numbers such as "
+	    "1.3.6.1.2.1.25.1.6.0\n"
+	    "l.yaml:7:82: 'interface' holds a character that cannot be printed\n");
 	wrong_link("probe: snmp, target: h.example, credential: k, host: no, oids: []",
 	    "l.yaml:7:5: link 'x' of probe snmp reads nothing; name an interface, host or oids\n");
 	right_link("probe: icmp, target: h.example, host: no, oids: [], limits: {loss: 0}");
@@ -308,7 +313,7 @@ START_TEST(test_targets)
 		{ "\"fe80::1%\"", "fe80::1%", "not an IPv6 address" },
 		{ "h.123", "h.123", "not a host name or address" },
 	};
-	char text[512], want[512];
+	char text[512], want[1024];
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		snprintf(text, sizeof(text), "probe: icmp, target: %s", good[i]);
@@ -326,6 +331,12 @@ START_TEST(test_targets)
 	    "l.yaml:7:60: 'source' is an IPv4 address, but the target is an IPv6 address\n");
 	wrong_link("probe: icmp, target: h.example, family: 6, source: 192.0.2.1",
 	    "l.yaml:7:75: 'source' is an IPv4 address, but 'family' is 6\n");
+	snprintf(text, sizeof(text), "probe: icmp, target: h%050d.h%050d.h%050d.h%050d.h%050d", 0,
+	    0, 0,
+	    0, 0);
+	snprintf(want, sizeof(want), "l.yaml:7:45: 'target' is %s, not a host name or address\n",
+	    text + 21);
+	wrong_link(text, want);
 	wrong_link("probe: icmp, target: h.example, source: eth0",
 	    "l.yaml:7:64: 'source' is eth0, expected an IP address\n");
 }
@@ -503,6 +514,31 @@ START_TEST(test_large)
 }
 END_TEST
 
+/* The whole can be kept, but the part of one agent is too long for a frame. */
+START_TEST(test_large_part)
+{
+	struct conf_errors errs = { 0 };
+	Linkwatch__Pb__Plan *plan;
+	char *text = NULL, label[61];
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	memset(label, 'x', 60);
+	label[60] = '\0';
+	fputs(HEAD "links:\n", f);
+	for (int i = 0; i < 1700; i++)
+		fprintf(f, "  - {id: l%d, agent: a%d, probe: icmp, target: %s.%s.example}\n", i,
+		    i % 100 == 0 ? 1 : 2, label, label);
+	fclose(f);
+	ck_assert_int_eq(links_parse(text, len, "l.yaml", &plan, &errs), -EINVAL);
+	assert_lines(&errs, "l.yaml:4:5: agent 'a2' has 1683 links in 264827 bytes, at most 262136 "
+	    "can be sent to it\n");
+	ck_assert_ptr_null(plan);
+	conf_errors_free(&errs);
+	free(text);
+}
+END_TEST
+
 /* ------------------------------------------------------- sample and manual */
 
 START_TEST(test_sample)
@@ -602,6 +638,7 @@ main(void)
 	tcase_add_test(t, test_revision);
 	tcase_add_test(t, test_part_of_an_agent);
 	tcase_add_test(t, test_large);
+	tcase_add_test(t, test_large_part);
 	tcase_add_test(t, test_sample);
 	tcase_add_test(t, test_manual_and_sample_name_every_key);
 	tcase_add_test(t, test_mandoc);

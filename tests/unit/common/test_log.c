@@ -182,6 +182,45 @@ START_TEST(test_limited)
 }
 END_TEST
 
+static int64_t now_ns;
+
+static struct mono
+mono_now(const struct clock *c)
+{
+	(void)c;
+	return (struct mono){ now_ns };
+}
+
+static struct wall
+wall_now(const struct clock *c)
+{
+	(void)c;
+	return (struct wall){ now_ns };
+}
+
+START_TEST(test_limited_minutes)
+{
+	static const struct clock moved = { mono_now, wall_now };
+
+	catch_stderr();
+	log_init("a", LOG_NOTICE);
+	log_set_clock(&moved);
+	for (int i = 0; i < 100; i++)
+		log_limited(LOG_WARNING, "gw", 2, "gw=1: failed");
+	ck_assert_int_eq(count(lines(), "gw=1: failed"), 2);
+	now_ns += 60 * NS_PER_S - 1;
+	log_limited(LOG_WARNING, "gw", 2, "gw=1: failed");
+	ck_assert_str_eq(lines(), "");
+	now_ns++;
+	log_limited(LOG_WARNING, "gw", 2, "gw=1: failed");
+	ck_assert_str_eq(lines(), "1970-01-01 08:01:00 a warning gw: 99 lines alike were left out\n"
+	    "1970-01-01 08:01:00 a warning gw=1: failed\n");
+	now_ns += 60 * NS_PER_S;
+	log_limited(LOG_WARNING, "gw", 2, "gw=1: failed");
+	ck_assert_str_eq(lines(), "1970-01-01 08:02:00 a warning gw=1: failed\n");
+}
+END_TEST
+
 static void *
 talk(void *arg)
 {
@@ -234,6 +273,7 @@ main(void)
 	tcase_add_test(t, test_long);
 	tcase_add_test(t, test_escape);
 	tcase_add_test(t, test_limited);
+	tcase_add_test(t, test_limited_minutes);
 	tcase_add_test(t, test_threads);
 	suite_add_tcase(s, t);
 	r = srunner_create(s);
