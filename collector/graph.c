@@ -214,7 +214,7 @@ build_rtt(struct builder *b)
 	add(b, "COMMENT:\\l");
 	print_row(b, "p50", say(b, "中位时延", "Median RTT"), "%8.2lf ms");
 	add(b, "CDEF:losspct=loss,100,*");
-	print_row(b, "losspct", say(b, "丢包率　", "Loss      "), "%8.2lf %%%%");
+	print_row(b, "losspct", say(b, "丢包率　", "Loss      "), "%8.2lf %%");
 }
 
 static void
@@ -228,7 +228,7 @@ build_loss(struct builder *b)
 	add(b, "CDEF:top=worst,100,*");
 	add(b, "AREA:top%s60: %s", b->p->line[4], say(b, "最差", "worst"));
 	add(b, "AREA:pct%s: %s\\l", b->p->line[4], say(b, "丢包率", "loss"));
-	print_row(b, "pct", say(b, "丢包率", "Loss"), "%7.2lf %%%%");
+	print_row(b, "pct", say(b, "丢包率", "Loss"), "%7.2lf %%");
 }
 
 static void
@@ -336,7 +336,7 @@ static const struct {
 	[GRAPH_TRAFFIC] = { "traffic", traffic_rows, NULL, "%7.2lf %sbit/s", "比特/秒", "bit/s",
 	    NULL, false, true },
 	[GRAPH_ERRORS] = { "errors", error_rows, NULL, "%8.2lf/s", "个/秒", "per s", NULL, false, true },
-	[GRAPH_HOST] = { "host", host_rows, NULL, "%7.2lf %%%%", "占用 %", "used %", "100", true, false },
+	[GRAPH_HOST] = { "host", host_rows, NULL, "%7.2lf %%", "占用 %", "used %", "100", true, false },
 	[GRAPH_OID] = { "oid", oid_rows, NULL, "%8.2lf %s", "数值", "value", NULL, false, true },
 	[GRAPH_STATUS] = { "status", NULL, build_status, NULL, "状态", "state", "1", true, false },
 };
@@ -378,20 +378,21 @@ static const struct {
 	double per_px;			/* up to */
 	const char *grid;
 } time_grids[] = {
-	{ 0.35, "SECOND:10:MINUTE:1:MINUTE:1:0:%H\\:%M" },
-	{ 1.5, "MINUTE:1:MINUTE:5:MINUTE:5:0:%H\\:%M" },
-	{ 4.0, "MINUTE:5:MINUTE:15:MINUTE:15:0:%H\\:%M" },
-	{ 10, "MINUTE:10:HOUR:1:HOUR:1:0:%H\\:%M" },
-	{ 32, "MINUTE:30:HOUR:2:HOUR:2:0:%H\\:%M" },
-	{ 75, "HOUR:1:HOUR:6:HOUR:6:0:%m-%d %H\\:%M" },
-	{ 130, "HOUR:2:HOUR:12:HOUR:12:0:%m-%d %H\\:%M" },
-	{ 420, "HOUR:6:DAY:1:DAY:1:86400:%m-%d" },
-	{ 900, "HOUR:12:DAY:2:DAY:2:86400:%m-%d" },
-	{ 2000, "DAY:1:DAY:3:DAY:3:86400:%m-%d" },
-	{ 5500, "DAY:1:WEEK:1:WEEK:1:0:%m-%d" },
-	{ 13000, "WEEK:1:MONTH:1:MONTH:1:0:%Y-%m" },
-	{ 30000, "MONTH:1:MONTH:1:MONTH:1:2592000:%Y-%m" },
-	{ 60000, "MONTH:1:MONTH:3:MONTH:3:0:%Y-%m" },
+	{ 0.35, "SECOND:10:MINUTE:1:MINUTE:1:0:%H:%M" },
+	{ 1.5, "MINUTE:1:MINUTE:5:MINUTE:5:0:%H:%M" },
+	{ 4.5, "MINUTE:5:MINUTE:10:MINUTE:10:0:%H:%M" },
+	{ 10, "MINUTE:10:MINUTE:30:MINUTE:30:0:%H:%M" },
+	{ 20, "MINUTE:15:HOUR:1:HOUR:1:0:%H:%M" },
+	{ 45, "MINUTE:30:HOUR:2:HOUR:2:0:%H:%M" },
+	{ 65, "HOUR:1:HOUR:4:HOUR:4:0:%H:%M" },
+	{ 110, "HOUR:1:HOUR:6:HOUR:6:0:%m-%d %H:%M" },
+	{ 260, "HOUR:2:HOUR:12:HOUR:12:0:%m-%d %H:%M" },
+	{ 900, "HOUR:6:DAY:1:DAY:1:86400:%m-%d" },
+	{ 1600, "HOUR:12:DAY:2:DAY:2:86400:%m-%d" },
+	{ 3600, "DAY:1:DAY:3:DAY:3:86400:%m-%d" },
+	{ 8000, "DAY:1:WEEK:1:WEEK:1:0:%m-%d" },
+	{ 40000, "WEEK:1:MONTH:1:MONTH:1:0:%Y-%m" },
+	{ 90000, "MONTH:1:MONTH:3:MONTH:3:0:%Y-%m" },
 	{ HUGE_VAL, "MONTH:1:YEAR:1:YEAR:1:31536000:%Y" },
 };
 

@@ -32,7 +32,7 @@ struct drawing {
 	struct bufferevent *bev;	/* to the store; NULL: done with it */
 	struct event *timer;
 	struct graph_args args;
-	bool series;
+	double scale;			/* 0: a series, no image */
 };
 
 static void
@@ -60,7 +60,7 @@ drawn(void *arg, const struct graph_image *g)
 {
 	struct drawing *d = arg;
 	struct web_req *q = d->q;
-	bool series = d->series;
+	double scale = d->scale;
 
 	drawing_free(d);
 	if (g->error == -ETIME) {
@@ -72,11 +72,11 @@ drawn(void *arg, const struct graph_image *g)
 	} else {
 		add_number(q, "X-Graph-From", g->from);
 		add_number(q, "X-Graph-To", g->to);
-		add_number(q, "X-Graph-Left", g->left);
-		add_number(q, "X-Graph-Top", g->top);
-		add_number(q, "X-Graph-Width", g->width);
-		add_number(q, "X-Graph-Height", g->height);
-		web_answer(q, 200, series ? "application/json; charset=utf-8" : "image/png", g->png, g->len);
+		add_number(q, "X-Graph-Left", (long long)(g->left * scale + 0.5));
+		add_number(q, "X-Graph-Top", (long long)(g->top * scale + 0.5));
+		add_number(q, "X-Graph-Width", (long long)(g->width * scale + 0.5));
+		add_number(q, "X-Graph-Height", (long long)(g->height * scale + 0.5));
+		web_answer(q, 200, scale == 0 ? "application/json; charset=utf-8" : "image/png", g->png, g->len);
 	}
 }
 
@@ -120,13 +120,13 @@ flush_late(evutil_socket_t fd, short what, void *arg)
 
 /* Asks the store for a flush of the link, then draws. */
 static void
-flush_then_draw(struct web_req *q, struct graph_args *args, bool series)
+flush_then_draw(struct web_req *q, struct graph_args *args, double scale)
 {
 	struct timeval limit = { 0, FLUSH_MS * 1000 };
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	struct drawing *d = xcalloc(1, sizeof *d);
 
-	*d = (struct drawing){ .q = q, .args = *args, .series = series };
+	*d = (struct drawing){ .q = q, .args = *args, .scale = scale };
 	d->timer = evtimer_new(q->web->base, flush_late, d);
 	evtimer_add(d->timer, &limit);
 	snprintf(un.sun_path, sizeof un.sun_path, "%s", q->web->store_socket);
@@ -260,7 +260,7 @@ web_graph(struct web_req *q)
 		web_fail(q, 400, "parameters", "绘图参数不正确", "these are no proper graph parameters");
 		return;
 	}
-	flush_then_draw(q, &args, false);
+	flush_then_draw(q, &args, g.scale);
 }
 
 void
@@ -280,5 +280,5 @@ web_series(struct web_req *q)
 		web_fail(q, 400, "parameters", "参数不正确", "these are no proper parameters");
 		return;
 	}
-	flush_then_draw(q, &args, true);
+	flush_then_draw(q, &args, 0);
 }
