@@ -1,0 +1,850 @@
+/*
+ * test_uplink.c - the session against a collector that the test plays, good
+ * and bad, on a clock that the test moves.
+ */
+#include "agent/uplink.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/spool.h"
+#include "common/batch.h"
+#include "common/frame.h"
+#include "common/mem.h"
+#include "common/model.h"
+#include "suite.h"
+
+#define S NS_PER_S
+#define SENT_MAX 4096
+
+struct sent { uint8_t type; uint64_t seq; uint8_t *payload; size_t len; };
+
+struct fake {
+	struct conn conn;		/* first: what the uplink holds */
+	bool open;
+	size_t queued;
+	int send_error;
+};
+
+static struct fake conn;
+static struct sent sent[SENT_MAX];
+static size_t sents;
+static unsigned connects, plans, refusals;
+static size_t last_index;
+static int connect_error;
+static char last_detail[256];
+static enum uplink_state last_state;
+
+static int64_t mono_now, wall_offset;
+static struct rng_seed seed;
+static char dir[64];
+static struct disk *disk;
+static struct spool *spool;
+static struct batch_builder *builder;
+static struct uplink *up;
+static uint8_t boot[BOOT_ID_LEN];
+
+/* ------------------------------------------------------------------- fakes */
+
+static struct mono fake_mono(const struct clock *c) { (void)c; return (struct mono){ mono_now }; }
+static struct wall fake_wall(const struct clock *c)
+{
+	(void)c;
+	return (struct wall){ mono_now + wall_offset };
+}
+static const struct clock fake_clock = { fake_mono, fake_wall };
+
+static int
+fake_send(struct conn *c, uint8_t type, const void *payload, size_t len)
+{
+	struct sent *s = &sent[sents];
+
+	ck_assert_ptr_eq(c, &conn.conn);
+	ck_assert(conn.open);
+	if (conn.send_error != 0)
+		return conn.send_error;
+	ck_assert_uint_lt(sents, SENT_MAX);
+	*s = (struct sent){ .type = type, .len = len, .payload = xmalloc(len) };
+	memcpy(s->payload, payload, len);
+	if (type == FRAME_BATCH) {
+		Linkwatch__Pb__Batch *b = linkwatch__pb__batch__unpack(NULL, len, payload);
+
+		ck_assert_ptr_nonnull(b);
+		s->seq = b->seq;
+		linkwatch__pb__batch__free_unpacked(b, NULL);
+	}
+	sents++;
+	return 0;
+}
+
+static size_t fake_queued(const struct conn *c) { (void)c; return conn.queued; }
+static void fake_pause(struct conn *c, int on) { (void)c; (void)on; }
+static void fake_close(struct conn *c) { (void)c; ck_assert(conn.open); conn.open = false; }
+static const char *fake_address(const struct conn *c) { (void)c; return "192.0.2.1:4433"; }
+static const struct conn_ops fake_ops = { fake_send, fake_queued, fake_pause, fake_close,
+	fake_address };
+
+static int
+on_connect(void *arg, size_t index, struct uplink *u, struct conn **out)
+{
+	(void)arg;
+	(void)u;
+	ck_assert(!conn.open);
+	connects++;
+	last_index = index;
+	if (connect_error != 0)
+		return connect_error;
+	conn = (struct fake){ .conn = { &fake_ops }, .open = true };
+	*out = &conn.conn;
+	return 0;
+}
+
+static void
+on_plan(void *arg, const Linkwatch__Pb__Plan *plan)
+{
+	Linkwatch__Pb__PlanResult r = LINKWATCH__PB__PLAN_RESULT__INIT;
+
+	(void)arg;
+	plans++;
+	r.revision = plan->revision;
+	uplink_plan_result(up, &r);
+}
+
+static void
+on_state(void *arg, enum uplink_state state, const char *detail)
+{
+	(void)arg;
+	last_state = state;
+	if (state == UPLINK_WAITING)		/* why it ended */
+		snprintf(last_detail, sizeof last_detail, "%s", detail);
+}
+
+static void
+on_refused(void *arg, uint64_t seq, uint32_t code, const char *reason)
+{
+	(void)arg;
+	(void)seq;
+	ck_assert_uint_eq(code, REFUSE_TIME);
+	ck_assert_str_eq(reason, "too \\x1b[2Jold");
+	refusals++;
+}
+
+static const struct uplink_ops ops = { on_connect, on_plan, on_state, on_refused };
+
+/* ---------------------------------------------------------------- the scene */
+
+static void
+begin(size_t collectors)
+{
+	struct uplink_opts opts = { .collectors = collectors, .collector_id = "main", .host = "h" };
+	struct spool_opts spool_opts = { .max_bytes = 1 << 20, .segment_bytes = 64 * 1024 };
+	char why[320];
+
+	strcpy(dir, "/tmp/test_uplink.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	ck_assert_int_eq(disk_open_real(dir, &disk), 0);
+	mono_now = 1000 * S;
+	wall_offset = INT64_C(1760000000) * S;
+	rng_seeded(&seed, 7);
+	ck_assert_int_eq(spool_open(&spool, disk, &seed.rng, &spool_opts,
+	    fake_wall(NULL), why, sizeof why), 0);
+	memcpy(boot, spool_boot_id(spool), sizeof boot);
+	builder = batch_builder_new();
+	up = uplink_new(&opts, &ops, NULL, spool, &fake_clock, &seed.rng);
+}
+
+static void
+end(void)
+{
+	char command[128];
+
+	uplink_free(up);
+	ck_assert(!conn.open);
+	spool_close(spool);
+	disk->ops->close(disk);
+	batch_builder_free(builder);
+	for (size_t i = 0; i < sents; i++)
+		free(sent[i].payload);
+	snprintf(command, sizeof command, "rm -rf %s", dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+static void
+put(unsigned batches, uint32_t rtts)
+{
+	static uint32_t rtt[SAMPLE_RTT_MAX];
+
+	for (uint32_t i = 0; i < rtts; i++)
+		rtt[i] = UINT32_MAX - i;
+	while (batches-- > 0) {
+		struct sample s = { .link = "l1", .start_ns = mono_now + wall_offset,
+			.step_ms = 1000, .sent = rtts, .rtt_count = rtts, .rtt_100ns = rtt };
+
+		ck_assert_int_eq(batch_builder_add(builder, &s), 0);
+		ck_assert_int_eq(spool_put(spool, builder, fake_wall(NULL)), 0);
+	}
+}
+
+static void
+frame(uint8_t type, const void *message)
+{
+	size_t len = message != NULL ? protobuf_c_message_get_packed_size(message) : 0;
+	uint8_t *payload = xmalloc(len + 1);
+
+	if (message != NULL)
+		protobuf_c_message_pack(message, payload);
+	uplink_handler.frame(up, &conn.conn, type, payload, len);
+	free(payload);
+}
+
+static void
+opened(enum role role, const char *id)
+{
+	struct identity peer = { .role = role };
+
+	snprintf(peer.id, sizeof peer.id, "%s", id);
+	uplink_handler.opened(up, &conn.conn, &peer);
+}
+
+static void
+welcome(uint64_t acked, uint32_t window)
+{
+	Linkwatch__Pb__Welcome w = LINKWATCH__PB__WELCOME__INIT;
+
+	w.version = 1;
+	w.acked_seq = acked;
+	w.window = window;
+	frame(FRAME_WELCOME, &w);
+}
+
+static void
+ack(uint64_t seq)
+{
+	Linkwatch__Pb__Ack a = LINKWATCH__PB__ACK__INIT;
+
+	a.boot_id.data = boot;
+	a.boot_id.len = sizeof boot;
+	a.seq = seq;
+	frame(FRAME_ACK, &a);
+}
+
+static void
+refuse(uint64_t seq, bool drop, uint32_t retry_ms)
+{
+	Linkwatch__Pb__Refusal r = LINKWATCH__PB__REFUSAL__INIT;
+
+	r.boot_id.data = boot;
+	r.boot_id.len = sizeof boot;
+	r.seq = seq;
+	r.code = REFUSE_TIME;
+	r.reason = "too \x1b[2Jold";
+	r.drop = drop;
+	r.retry_after_ms = retry_ms;
+	frame(FRAME_REFUSAL, &r);
+}
+
+/* Lets time pass the way the loop does: from one due moment to the next. */
+static void
+pass(int64_t ns)
+{
+	int64_t until = mono_now + ns;
+
+	for (;;) {
+		struct mono due = uplink_tick(up);
+
+		if (due.ns > until)
+			break;
+		mono_now = due.ns > mono_now ? due.ns : mono_now + NS_PER_MS;
+	}
+	mono_now = until;
+	uplink_tick(up);
+}
+
+static void
+connected(uint64_t acked, uint32_t window)
+{
+	uplink_tick(up);
+	ck_assert(conn.open);
+	opened(ROLE_COLLECTOR, "main");
+	welcome(acked, window);
+	uplink_tick(up);
+	ck_assert_int_eq(last_state, UPLINK_UP);
+}
+
+static unsigned
+count(uint8_t type)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < sents; i++)
+		n += sent[i].type == type;
+	return n;
+}
+
+static void
+forget(void)
+{
+	for (size_t i = 0; i < sents; i++)
+		free(sent[i].payload);
+	sents = 0;
+}
+
+/* The batches sent since forget() are exactly from .. to, in order. */
+static void
+assert_batches(uint64_t from, uint64_t to)
+{
+	uint64_t want = from;
+
+	for (size_t i = 0; i < sents; i++) {
+		if (sent[i].type != FRAME_BATCH)
+			continue;
+		ck_assert_uint_eq(sent[i].seq, want);
+		want++;
+	}
+	ck_assert_uint_eq(want, to + 1);
+}
+
+static struct uplink_stat
+now(void)
+{
+	struct uplink_stat st;
+
+	uplink_stat(up, &st);
+	return st;
+}
+
+static struct spool_stat
+spooled(void)
+{
+	struct spool_stat st;
+
+	spool_stat(spool, &st);
+	return st;
+}
+
+/* -------------------------------------------------------------------- tests */
+
+START_TEST(test_greeting)
+{
+	Linkwatch__Pb__Hello *h;
+
+	begin(1);
+	put(3, 1);
+	uplink_set_plan_revision(up, 99);
+	uplink_tick(up);
+	ck_assert_uint_eq(connects, 1);
+	ck_assert_int_eq(now().state, UPLINK_CONNECTING);
+	opened(ROLE_COLLECTOR, "main");
+	ck_assert_uint_eq(sents, 1);
+	h = linkwatch__pb__hello__unpack(NULL, sent[0].len, sent[0].payload);
+	ck_assert_uint_eq(sent[0].type, FRAME_HELLO);
+	ck_assert_mem_eq(h->boot_id.data, boot, sizeof boot);
+	ck_assert_uint_eq(h->first_seq, 1);
+	ck_assert_uint_eq(h->next_seq, 4);
+	ck_assert_uint_eq(h->plan_revision, 99);
+	linkwatch__pb__hello__free_unpacked(h, NULL);
+	pass(5 * S);
+	ck_assert_uint_eq(count(FRAME_BATCH), 0);	/* TLS stands, but nobody has let us in */
+	ck_assert_int_eq(now().state, UPLINK_GREETING);
+	welcome(0, 10);
+	uplink_tick(up);
+	assert_batches(1, 3);
+	ck_assert_uint_eq(now().sessions, 1);
+	end();
+}
+END_TEST
+
+START_TEST(test_wrong_peers)
+{
+	begin(1);
+	uplink_tick(up);
+	opened(ROLE_AGENT, "main");
+	ck_assert(!conn.open);
+	ck_assert_ptr_nonnull(strstr(last_detail, "not a collector"));
+	pass(2 * S);
+	opened(ROLE_COLLECTOR, "other");
+	ck_assert(!conn.open);
+	ck_assert_ptr_nonnull(strstr(last_detail, "expected 'main'"));
+	ck_assert_uint_eq(sents, 0);		/* not one byte for them */
+	end();
+}
+END_TEST
+
+START_TEST(test_window_and_acks)
+{
+	begin(1);
+	put(50, 1);
+	connected(0, 8);
+	assert_batches(1, 8);
+	pass(5 * S);
+	assert_batches(1, 8);
+	ack(3);
+	uplink_tick(up);
+	assert_batches(1, 11);
+	ack(11);
+	uplink_tick(up);
+	assert_batches(1, 19);
+	ck_assert_uint_eq(spooled().acked_seq, 11);
+	ack(5);					/* old: nothing */
+	uplink_tick(up);
+	assert_batches(1, 19);
+	ck_assert_uint_eq(spooled().acked_seq, 11);
+	end();
+}
+END_TEST
+
+START_TEST(test_ack_for_what_was_not_sent)
+{
+	begin(1);
+	put(50, 1);
+	connected(0, 8);
+	ack(9);
+	ck_assert(!conn.open);
+	ck_assert_int_eq(now().state, UPLINK_WAITING);
+	ck_assert_uint_eq(spooled().acked_seq, 0);	/* not one batch is gone */
+	ck_assert_uint_eq(spooled().batches, 50);
+	end();
+}
+END_TEST
+
+START_TEST(test_ack_of_another_numbering)
+{
+	begin(1);
+	put(5, 1);
+	connected(0, 8);
+	boot[0] ^= 1;
+	ack(5);
+	boot[0] ^= 1;
+	ck_assert(conn.open);
+	ck_assert_uint_eq(spooled().acked_seq, 0);
+	end();
+}
+END_TEST
+
+START_TEST(test_resumes_behind_the_ack)
+{
+	begin(1);
+	put(20, 1);
+	connected(0, 8);
+	assert_batches(1, 8);
+	uplink_handler.closed(up, &conn.conn, "reset");
+	conn.open = false;
+	forget();
+	pass(2 * S);
+	ck_assert(conn.open);
+	connected(6, 100);			/* two acks were lost on the way */
+	assert_batches(7, 20);
+	ck_assert_uint_eq(spooled().acked_seq, 6);
+	end();
+}
+END_TEST
+
+START_TEST(test_collector_forgot)
+{
+	begin(1);
+	put(20, 1);
+	connected(0, 100);
+	ack(20);
+	uplink_handler.closed(up, &conn.conn, "reset");
+	conn.open = false;
+	forget();
+	pass(2 * S);
+	connected(15, 100);			/* it lost five: we still hold them */
+	assert_batches(16, 20);
+	end();
+}
+END_TEST
+
+START_TEST(test_back_off)
+{
+	int64_t before = 0, gap, longest = 0;
+
+	begin(3);
+	connect_error = -ECONNREFUSED;
+	for (unsigned i = 0; i < 20; i++) {
+		unsigned was = connects;
+		struct mono due = { 0 };
+
+		while (connects == was) {
+			due = uplink_tick(up);
+			if (connects == was)
+				mono_now = due.ns;
+		}
+		ck_assert_uint_eq(connects, was + 1);
+		ck_assert_uint_eq(last_index, i % 3);	/* in turn */
+		gap = mono_now - before;
+		if (i == 1) {
+			ck_assert_int_ge(gap, S / 4);
+			ck_assert_int_le(gap, S / 2);
+		}
+		if (i > 0 && gap > longest)
+			longest = gap;
+		ck_assert(i == 0 || gap <= 60 * S);
+		before = mono_now;
+	}
+	ck_assert_int_ge(longest, 30 * S);
+	end();
+}
+END_TEST
+
+START_TEST(test_back_off_is_forgotten)
+{
+	begin(1);
+	connect_error = -ECONNREFUSED;
+	pass(600 * S);
+	connect_error = 0;
+	pass(60 * S);
+	connected(0, 8);
+	for (unsigned i = 0; i < 8; i++) {
+		Linkwatch__Pb__Ack a = LINKWATCH__PB__ACK__INIT;
+
+		pass(5 * S);
+		frame(FRAME_ACK, &a);		/* something is heard */
+	}
+	uplink_handler.closed(up, &conn.conn, "reset");
+	conn.open = false;
+	connects = 0;
+	pass(S / 2);
+	ck_assert_uint_eq(connects, 1);
+	end();
+}
+END_TEST
+
+START_TEST(test_name_is_being_looked_up)
+{
+	begin(1);
+	connect_error = -EAGAIN;
+	pass(3 * S);
+	ck_assert_uint_ge(connects, 10);	/* no back-off: it is not a failure */
+	connect_error = 0;
+	pass(S);
+	ck_assert(conn.open);
+	end();
+}
+END_TEST
+
+START_TEST(test_deadlines)
+{
+	begin(1);
+	uplink_tick(up);
+	pass(16 * S);				/* nothing opens */
+	ck_assert_ptr_nonnull(strstr(last_detail, "no connection"));
+	pass(5 * S);
+	opened(ROLE_COLLECTOR, "main");
+	pass(16 * S);				/* no WELCOME */
+	ck_assert_ptr_nonnull(strstr(last_detail, "no WELCOME"));
+	pass(5 * S);
+	connected(0, 8);
+	pass(31 * S);				/* pings go unanswered */
+	ck_assert_ptr_nonnull(strstr(last_detail, "nothing heard"));
+	end();
+}
+END_TEST
+
+START_TEST(test_refused_for_good)
+{
+	begin(1);
+	put(5, 1);
+	connected(0, 8);
+	refuse(2, true, 0);
+	ck_assert_uint_eq(refusals, 1);
+	ck_assert_uint_eq(now().refused_batches, 1);
+	ack(5);					/* covers what was refused */
+	uplink_tick(up);
+	ck_assert_uint_eq(spooled().acked_seq, 5);
+	ck_assert(conn.open);
+	refuse(6, true, 0);			/* of one never sent: ignored */
+	ck_assert_uint_eq(refusals, 1);
+	end();
+}
+END_TEST
+
+START_TEST(test_refused_for_now)
+{
+	begin(1);
+	put(5, 1);
+	connected(0, 8);
+	ack(1);
+	forget();
+	refuse(2, false, 3000);
+	refuse(3, false, 1000);
+	pass(2900 * NS_PER_MS);
+	ck_assert_uint_eq(count(FRAME_BATCH), 0);
+	pass(200 * NS_PER_MS);
+	assert_batches(2, 5);
+	ack(5);					/* an ack of the first round may still come */
+	ck_assert(conn.open);
+	end();
+}
+END_TEST
+
+START_TEST(test_session_refused)
+{
+	begin(1);
+	uplink_tick(up);
+	opened(ROLE_COLLECTOR, "main");
+	refuse(0, false, 20000);
+	ck_assert(!conn.open);
+	ck_assert_ptr_nonnull(strstr(last_detail, "too \\x1b[2Jold"));
+	connects = 0;
+	pass(19 * S);
+	ck_assert_uint_eq(connects, 0);
+	pass(2 * S);
+	ck_assert_uint_eq(connects, 1);
+	opened(ROLE_COLLECTOR, "main");
+	refuse(0, false, UINT32_MAX);		/* no collector may silence us for weeks */
+	connects = 0;
+	pass(601 * S);
+	ck_assert_uint_ge(connects, 1);
+	end();
+}
+END_TEST
+
+START_TEST(test_pause)
+{
+	begin(1);
+	put(5, 1);
+	connected(0, 3);
+	frame(FRAME_PAUSE, NULL);
+	ack(3);
+	forget();
+	pass(11 * S);
+	ck_assert_uint_eq(count(FRAME_BATCH), 0);
+	ck_assert_uint_ge(count(FRAME_CLOCK_PING), 1);
+	ck_assert(now().paused);
+	frame(FRAME_RESUME, NULL);
+	uplink_tick(up);
+	assert_batches(4, 5);
+	end();
+}
+END_TEST
+
+START_TEST(test_slow_connection)
+{
+	begin(1);
+	put(5, 1);
+	uplink_tick(up);
+	opened(ROLE_COLLECTOR, "main");
+	conn.queued = UPLINK_BYTES;
+	welcome(0, 100);
+	uplink_tick(up);
+	ck_assert_uint_eq(count(FRAME_BATCH), 0);
+	conn.queued = 0;
+	uplink_tick(up);
+	assert_batches(1, 5);
+	conn.send_error = -EPIPE;
+	put(1, 1);
+	uplink_tick(up);
+	ck_assert_int_eq(now().state, UPLINK_WAITING);
+	ck_assert_uint_eq(spooled().batches, 6);
+	end();
+}
+END_TEST
+
+static void
+pong(int64_t t1, int64_t t2, int64_t t3)
+{
+	Linkwatch__Pb__ClockPong p = LINKWATCH__PB__CLOCK_PONG__INIT;
+
+	p.t1_ns = t1;
+	p.t2_ns = t2;
+	p.t3_ns = t3;
+	frame(FRAME_CLOCK_PONG, &p);
+}
+
+START_TEST(test_clock)
+{
+	int64_t t1;
+
+	begin(1);
+	connected(0, 8);			/* a ping went out with it */
+	ck_assert_uint_eq(count(FRAME_CLOCK_PING), 1);
+	t1 = mono_now + wall_offset;
+	mono_now += 40 * NS_PER_MS;
+	wall_offset += 3600 * S;		/* our clock jumps meanwhile: no harm */
+	pong(t1, t1 + 5 * S + 10 * NS_PER_MS, t1 + 5 * S + 20 * NS_PER_MS);
+	ck_assert_int_eq(now().clock_rtt_ns, 30 * NS_PER_MS);
+	ck_assert_int_eq(now().clock_offset_ns, 5 * S - 5 * NS_PER_MS);
+	pong(t1, t1, t1);			/* a second answer to the same */
+	ck_assert_int_eq(now().clock_rtt_ns, 30 * NS_PER_MS);
+	pass(S);
+	t1 = mono_now + wall_offset;
+	ck_assert_uint_eq(count(FRAME_CLOCK_PING), 2);
+	pong(t1 + 1, t1, t1);			/* to nothing that we asked */
+	pong(t1, t1 + 10, t1);			/* it answered before it was asked */
+	ck_assert_int_eq(now().clock_rtt_ns, 30 * NS_PER_MS);
+	pass(S);
+	pong(mono_now + wall_offset, INT64_MIN, INT64_MAX);
+	pass(S);
+	pong(mono_now + wall_offset, INT64_MAX, INT64_MIN);
+	ck_assert_int_eq(now().clock_rtt_ns, 30 * NS_PER_MS);
+	end();
+}
+END_TEST
+
+START_TEST(test_plan)
+{
+	Linkwatch__Pb__Plan plan = LINKWATCH__PB__PLAN__INIT;
+	Linkwatch__Pb__PlanResult *r;
+
+	begin(1);
+	connected(0, 8);
+	plan.revision = 77;
+	frame(FRAME_PLAN, &plan);
+	ck_assert_uint_eq(plans, 1);
+	ck_assert_uint_eq(count(FRAME_PLAN_RESULT), 1);
+	r = linkwatch__pb__plan_result__unpack(NULL, sent[sents - 1].len, sent[sents - 1].payload);
+	ck_assert_uint_eq(r->revision, 77);
+	linkwatch__pb__plan_result__free_unpacked(r, NULL);
+	end();
+}
+END_TEST
+
+START_TEST(test_plan_result_waits)
+{
+	Linkwatch__Pb__PlanResult r = LINKWATCH__PB__PLAN_RESULT__INIT;
+
+	begin(1);
+	r.revision = 5;
+	uplink_plan_result(up, &r);
+	uplink_plan_result(up, &r);		/* the newer one counts */
+	connected(0, 8);
+	ck_assert_uint_eq(count(FRAME_PLAN_RESULT), 1);
+	end();
+}
+END_TEST
+
+/* Each frame that a bad collector may send, in each state: the spool stays whole. */
+START_TEST(test_frames_out_of_turn)
+{
+	begin(1);
+	put(3, 1);
+	for (unsigned type = 0; type < 256; type++)
+		for (unsigned state = 0; state < 2; state++)
+			for (unsigned body = 0; body < 3; body++) {
+				static const uint8_t junk[] = { 0xff, 0xff, 0xff, 0xff, 0xff };
+
+				while (!conn.open)
+					mono_now = uplink_tick(up).ns;
+				if (now().state == UPLINK_CONNECTING)
+					opened(ROLE_COLLECTOR, "main");
+				if (state == 1 && now().state == UPLINK_GREETING)
+					welcome(0, 8);
+				uplink_handler.frame(up, &conn.conn, (uint8_t)type,
+				    body == 0 ? NULL : junk, body == 0 ? 0 : body == 1 ? 1 : 5);
+				uplink_tick(up);
+				forget();
+			}
+	ck_assert_uint_eq(spooled().acked_seq, 0);
+	ck_assert_uint_eq(spooled().batches, 3);
+	end();
+}
+END_TEST
+
+START_TEST(test_unknown_frames_pass)
+{
+	begin(1);
+	connected(0, 8);
+	uplink_handler.frame(up, &conn.conn, 99, (const uint8_t *)"x", 1);
+	ck_assert(conn.open);			/* of a later version */
+	welcome(0, 8);				/* but not twice */
+	ck_assert(!conn.open);
+	end();
+}
+END_TEST
+
+START_TEST(test_wrong_version)
+{
+	Linkwatch__Pb__Welcome w = LINKWATCH__PB__WELCOME__INIT;
+
+	begin(1);
+	uplink_tick(up);
+	opened(ROLE_COLLECTOR, "main");
+	w.version = UPLINK_VERSION_MAX + 1;
+	frame(FRAME_WELCOME, &w);
+	ck_assert(!conn.open);
+	ck_assert_ptr_nonnull(strstr(last_detail, "version"));
+	end();
+}
+END_TEST
+
+/* Batches go from the spool while a session lives: the next HELLO says from where it goes on. */
+START_TEST(test_dropped_under_our_feet)
+{
+	Linkwatch__Pb__Hello *h;
+
+	begin(1);
+	put(2, 1);
+	connected(0, 100);
+	frame(FRAME_PAUSE, NULL);
+	while (spooled().dropped_samples == 0)
+		put(1, 900);
+	frame(FRAME_RESUME, NULL);
+	forget();
+	uplink_tick(up);
+	ck_assert_ptr_nonnull(strstr(last_detail, "dropped"));
+	uplink_tick(up);
+	ck_assert(conn.open);			/* at once */
+	opened(ROLE_COLLECTOR, "main");
+	h = linkwatch__pb__hello__unpack(NULL, sent[0].len, sent[0].payload);
+	ck_assert_uint_eq(h->first_seq, spooled().first_seq);
+	linkwatch__pb__hello__free_unpacked(h, NULL);
+	forget();
+	welcome(0, 10);
+	uplink_tick(up);
+	assert_batches(spooled().first_seq, spooled().first_seq + 9);
+	end();
+}
+END_TEST
+
+START_TEST(test_lost_numbers)
+{
+	begin(1);
+	put(2, 1);
+	uplink_tick(up);
+	opened(ROLE_COLLECTOR, "main");
+	welcome(7, 8);				/* it has seven of a spool that wrote two */
+	ck_assert(!conn.open);
+	ck_assert_mem_ne(boot, spool_boot_id(spool), sizeof boot);
+	memcpy(boot, spool_boot_id(spool), sizeof boot);
+	forget();
+	connected(0, 8);
+	assert_batches(1, 2);			/* both were made since the start */
+	ack(2);
+	ck_assert_uint_eq(spooled().acked_seq, 2);
+	end();
+}
+END_TEST
+
+START_TEST(test_reconnect)
+{
+	begin(2);
+	connected(0, 8);
+	uplink_reconnect(up, 1);
+	ck_assert(!conn.open);
+	connects = 0;
+	uplink_tick(up);
+	ck_assert_uint_eq(connects, 1);
+	ck_assert_uint_eq(last_index, 0);
+	end();
+}
+END_TEST
+
+int
+main(void)
+{
+	const TTest *const tests[] = {
+		test_greeting, test_wrong_peers, test_window_and_acks,
+		test_ack_for_what_was_not_sent, test_ack_of_another_numbering,
+		test_resumes_behind_the_ack, test_collector_forgot, test_back_off,
+		test_back_off_is_forgotten, test_name_is_being_looked_up, test_deadlines,
+		test_refused_for_good, test_refused_for_now, test_session_refused, test_pause,
+		test_slow_connection, test_clock, test_plan, test_plan_result_waits,
+		test_frames_out_of_turn, test_unknown_frames_pass, test_wrong_version,
+		test_dropped_under_our_feet, test_lost_numbers, test_reconnect, NULL,
+	};
+
+	return run_suite("uplink", tests);
+}
