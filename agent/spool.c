@@ -154,7 +154,7 @@ begin_anew(struct spool *s, struct wall now, struct journal_recovery *rec)
 	return rc;
 }
 
-/* Drops the gaps from the account if the newest batch already tells them. */
+/* Drops from the account what the newest batch already tells. */
 static void
 forget_told_gaps(struct spool *s, uint64_t next_seq)
 {
@@ -162,10 +162,8 @@ forget_told_gaps(struct spool *s, uint64_t next_seq)
 
 	if (!gaps_any(&s->gaps) || next_seq < 2 || spool_get(s, next_seq - 1, &last) != 1)
 		return;
-	if (gaps_are_told_by(&s->gaps, last.data, last.len)) {
-		s->gaps = (struct gaps){ 0 };
+	if (gaps_forget_told(&s->gaps, last.data, last.len))
 		s->gaps_unsaved = gaps_save(&s->gaps, s->disk) != 0;
-	}
 }
 
 static int
@@ -197,6 +195,7 @@ static int
 open_state(struct spool *s, char *why, size_t n)
 {
 	struct journal_stat js;
+	const struct gap *full;
 	uint64_t cursor = 0;
 	int rc = boot_load(s);
 
@@ -216,6 +215,10 @@ open_state(struct spool *s, char *why, size_t n)
 	if (s->acked + 1 < s->numbering_first)
 		s->acked = s->numbering_first - 1;
 	s->saved = s->acked;
+	/* Lost by our own account, though the cursor is older and the purge was cut short. */
+	full = &s->gaps.gap[GAP_SPOOL_FULL];
+	if (full->any && full->last_seq > s->acked && full->last_seq < js.next_seq)
+		s->acked = full->last_seq;
 	forget_told_gaps(s, js.next_seq);
 	return 0;
 }
@@ -363,6 +366,7 @@ reopen(struct spool *s, struct wall now)
 	rc = journal_open(&s->journal, s->disk, &s->journal_opts, &rec);
 	if (rc == 0) {
 		drop_if_written(s);
+		forget_told_gaps(s, next_seq(s));
 		return 0;
 	}
 	if (rc != -EBADMSG)

@@ -147,22 +147,34 @@ gaps_unpack(struct gaps *g, const void *data, size_t len)
 	return 0;
 }
 
+static bool
+is_within(const struct gap *told, const struct gap *g)
+{
+	return told->any && g->any && told->count <= g->count && told->from_ns >= g->from_ns &&
+	    told->to_ns <= g->to_ns && told->first_seq >= g->first_seq &&
+	    told->last_seq <= g->last_seq;
+}
+
 bool
-gaps_are_told_by(const struct gaps *g, const void *data, size_t len)
+gaps_forget_told(struct gaps *g, const void *data, size_t len)
 {
 	struct gaps told;
+	bool any = false;
 
 	if (gaps_unpack(&told, data, len) != 0)
 		return false;
 	for (unsigned i = 0; i < GAP_REASONS; i++) {
-		const struct gap *a = &g->gap[i], *b = &told.gap[i];
+		struct gap *a = &g->gap[i], *b = &told.gap[i];
 
-		if (a->any != b->any || a->count != b->count || a->from_ns != b->from_ns ||
-		    a->to_ns != b->to_ns || a->first_seq != b->first_seq ||
-		    a->last_seq != b->last_seq)
-			return false;
+		if (!is_within(b, a))
+			continue;
+		any = true;
+		a->count -= b->count;
+		/* What came later keeps the whole span: where it began within is not known. */
+		if (a->count == 0 && a->last_seq == b->last_seq && a->to_ns == b->to_ns)
+			*a = (struct gap){ 0 };
 	}
-	return true;
+	return any;
 }
 
 int

@@ -34,8 +34,11 @@ int gap_count_batch(struct gap *lost, struct gaps *again, const void *data, size
     bool numbered);
 /* Packs a Batch that tells them. *out is malloc'd. */
 void gaps_pack(const struct gaps *, const uint8_t *boot_id, uint64_t seq, uint8_t **out, size_t *len);
-/* Do these bytes (a packed Batch) tell exactly these gaps? */
-bool gaps_are_told_by(const struct gaps *, const void *data, size_t len);
+/*
+ * These bytes (a packed Batch) stand on the way to the collector: what they tell of *g is told.
+ * g may have grown since they were written.  true: something was.
+ */
+bool gaps_forget_told(struct gaps *g, const void *data, size_t len);
 
 /* The file "gap": written, or removed if there is nothing to tell. 0 or -errno. */
 int gaps_save(const struct gaps *, struct disk *disk);

@@ -173,6 +173,10 @@ send_hello(struct uplink *u)
 	struct spool_stat st;
 
 	spool_stat(u->spool, &st);
+	if (st.next_seq == 0) {		/* its disk fails: what it holds cannot be told */
+		fail(u, "the spool cannot be read now");
+		return;
+	}
 	if (memcmp(u->boot_id, spool_boot_id(u->spool), sizeof u->boot_id) != 0)
 		u->sent_max = 0;
 	memcpy(u->boot_id, spool_boot_id(u->spool), sizeof u->boot_id);
