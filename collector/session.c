@@ -56,13 +56,14 @@ session_gone(struct session *s, const char *why)
 {
 	struct hub *h = s->hub;
 
+	/* Out of the tables first: a journal that fails tells every agent in them. */
+	if (s->peer.role == ROLE_AGENT && table_gets(&h->agents, s->peer.id) == s)
+		table_dels(&h->agents, s->peer.id);
+	table_del(&h->conns, &s->conn, sizeof(s->conn));
 	if (s->state == SESSION_UP) {
 		log_notice("%s=%s: session ended: %s", role_name(s->peer.role), s->peer.id, why);
 		journal_session(s, false, "", why);
 	}
-	if (s->peer.role == ROLE_AGENT && table_gets(&h->agents, s->peer.id) == s)
-		table_dels(&h->agents, s->peer.id);
-	table_del(&h->conns, &s->conn, sizeof(s->conn));
 	feed_free(s->feed);
 	free(s->refusal);
 	free(s);
