@@ -19,6 +19,8 @@ JOURNAL_DUMP := $(BUILD)/tests/tools/journal_dump
 $(JOURNAL_DUMP): $(BUILD)/tests/tools/journal_dump.o $(BUILD)/libcommon.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_common)
 
+-include tests/web/web.mk
+
 # --- fuzz targets: tests/fuzz/fuzz_X.c, with inputs in tests/fuzz/corpus/X
 #   make fuzz-build     the replayers of this build: each input once, cut and flipped everywhere
 #   make fuzz-replay    runs them all and counts
@@ -51,6 +53,21 @@ fuzz:
 	    $(BUILD)-fuzz/found/$$x tests/fuzz/corpus/$$x 2>&1 | grep -E 'DONE|stat::|ERROR|SUMMARY|Test unit' ; \
 	    [ $${PIPESTATUS[0]} = 0 ] || exit 1; done
 # --- end of the fuzz targets
+
+# --- the simulator: seeded worlds of agents, a collector and an alertd that crash
+#   make sim            sim itself: build/tests/sim/sim --seed N --count N --bug NAME
+#   test_sim            what `make check` runs: clean worlds, then every planted bug is found
+# Planted bugs replace functions of the product by ld --wrap, in these two programs only.
+SIM_WRAP := journal_sync admit_load admit_replay gaps_save
+SIM_OBJ := $(call objs,$(filter-out tests/sim/sim.c tests/sim/test_%,$(sort $(wildcard tests/sim/*.c))))
+SIM_LIBS := $(foreach l,alertd agent collector common,$(BUILD)/lib$(l).a)
+SIM_TEST := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/sim/test_*.c)))
+.PHONY: sim sim-build
+$(BUILD)/tests/sim/sim $(SIM_TEST): $(BUILD)/tests/sim/%: $(BUILD)/tests/sim/%.o $(SIM_OBJ) $(SIM_LIBS)
+	$(CC) $(LDFLAGS) $(SIM_WRAP:%=-Wl,--wrap=%) -o $@ $^ $(LIBS_agent) $(LIBS_collector) $(LIBS_alertd) $(LIBS_common)
+sim-build: $(BUILD)/tests/sim/sim $(SIM_TEST)
+sim: sim-build
+# --- end of the simulator
 
 test-programs: $$(TEST_PROGRAMS)
 
