@@ -142,6 +142,23 @@ by_text(const void *a, const void *b)
 	return c != 0 ? c : x->i < y->i ? -1 : 1;
 }
 
+/* The value of k in an element as text, malloc'd; NULL: none that could be read. */
+static char *
+value_of(const struct conf_key *k, const struct conf_node *element, const char *obj)
+{
+	const struct conf_node *v = conf_node_find(element, k->name);
+	union { char *s; int64_t i; double d; bool b; int e; } again = { NULL };
+	bool string = k->type == CONF_STR || k->type == CONF_ID || k->type == CONF_PATH ||
+	    k->type == CONF_SECRET_FILE;
+	char expected[512];
+
+	if (v == NULL || v->type != CONF_NODE_SCALAR || conf_node_is_empty(v))
+		return NULL;
+	if (!string && conf_value_parse(k, v->text, "", &again, expected, sizeof(expected)) != 0)
+		return NULL;
+	return conf_value_format(k, obj + k->offset);	/* NULL for a string that was refused */
+}
+
 /* No two elements may have the same value of k. */
 static void
 check_unique(const struct reading *r, const struct conf_key *list, const struct conf_key *k,
@@ -151,11 +168,8 @@ check_unique(const struct reading *r, const struct conf_key *list, const struct 
 	size_t n = 0;
 
 	for (size_t i = 0; i < node->n; i++) {
-		char *text;
+		char *text = value_of(k, node->item[i], objs + i * list->sub->size);
 
-		if (conf_node_find(node->item[i], k->name) == NULL)
-			continue;
-		text = conf_value_format(k, objs + i * list->sub->size + k->offset);
 		if (text != NULL)
 			seen[n++] = (struct seen){ text, i };
 	}

@@ -16,6 +16,7 @@
 #include "testlines.h"
 
 struct pet { struct conf_where where; char *id; int64_t age; };
+struct slot { int64_t number; };
 struct house { struct conf_where where; char *colour; int64_t doors; char *key; };
 
 struct thing {
@@ -25,7 +26,7 @@ struct thing {
 	double share, wide, pi;
 	bool on;
 	int colour;
-	struct conf_list words, ids, pets;
+	struct conf_list words, ids, pets, slots;
 	struct house house;
 	int checks;
 };
@@ -41,6 +42,13 @@ static const struct conf_key pet_keys[] = {
 };
 static const struct conf_schema pet_schema = {
 	.noun = "pet", .size = sizeof(struct pet), .keys = pet_keys, .where = 0,
+};
+static const struct conf_key slot_keys[] = {
+	ROW(slot, number, .type = CONF_INT, .flags = CONF_UNIQUE, .max = 9, .help = "Its number."),
+	{ .name = NULL },
+};
+static const struct conf_schema slot_schema = {
+	.noun = "slot", .size = sizeof(struct slot), .keys = slot_keys, .where = SIZE_MAX,
 };
 static const struct conf_key house_keys[] = {
 	ROW(house, colour, .type = CONF_STR, .flags = CONF_REQUIRED, .help = "Its paint."),
@@ -89,6 +97,7 @@ static const struct conf_key keys[] = {
 	ROW(thing, words, .type = CONF_STR_LIST, .def = "[a, \"b c\"]", .help = "Words."),
 	ROW(thing, ids, .type = CONF_ID_LIST, .help = "Ids."),
 	ROW(thing, pets, .type = CONF_MAP_LIST, .sub = &pet_schema, .help = "Pets."),
+	ROW(thing, slots, .type = CONF_MAP_LIST, .sub = &slot_schema, .help = "Slots."),
 	ROW(thing, house, .type = CONF_MAP, .sub = &house_schema, .help = "House."),
 	{ .name = NULL },
 };
@@ -350,6 +359,12 @@ START_TEST(test_unique)
 	wrong("pets:\n  - {id: b}\n  - {id: a}\n  - {id: b}\n  - {id: b}\n",
 	    "t.yaml:4:10: pet 'b' stands twice (first in line 2)\n"
 	    "t.yaml:5:10: pet 'b' stands twice (first in line 2)\n");
+	/* what could not be read is like nothing else, and what is left out is not like 0 */
+	wrong("slots: [{number: 0}, {number: x}, {number: {}}, {number: 99}, {number: 00}, {}, {}]\n",
+	    "t.yaml:1:31: 'number' is x, expected a whole number 0..9\n"
+	    "t.yaml:1:44: 'number' is a mapping, expected a whole number 0..9\n"
+	    "t.yaml:1:58: 'number' is 99, expected 0..9\n"
+	    "t.yaml:1:72: slot '00' stands twice (first in line 1)\n");
 }
 END_TEST
 
@@ -709,7 +724,7 @@ START_TEST(test_sample)
 		yaml++;
 	}
 	fclose(g);
-	ck_assert_uint_eq(yaml, 17 + 2 + 3);
+	ck_assert_uint_eq(yaml, 18 + 2 + 1 + 3);
 	ck_assert_int_eq(conf_parse(on, m, "sample", dir, &schema, &t, &errs), -EINVAL);
 	ck_assert_uint_eq(errs.n, 2);	/* the two secret files that are not there */
 	ck_assert(has_line(&errs, "'secret': cannot read"));
