@@ -264,6 +264,18 @@ ingest_open(struct ingest *in, char *why, size_t n)
 	return 0;
 }
 
+/* What was said last may still go out, for a second at most. */
+static void
+last_words(struct ingest *in)
+{
+	static const struct timeval slice = { .tv_usec = 20000 };
+
+	for (int i = 0; i < 50 && in->server != NULL && tls_server_conns(in->server) > 0; i++) {
+		event_base_loopexit(in->base, &slice);
+		event_base_dispatch(in->base);
+	}
+}
+
 static void
 ingest_fini(struct ingest *in)
 {
@@ -272,10 +284,8 @@ ingest_fini(struct ingest *in)
 	heartbeat_free(in->heartbeat);
 	if (in->status == 0)
 		hub_stop(in->hub);
-	/* What the sessions said last may still go out. */
-	event_base_loop(in->base, EVLOOP_NONBLOCK);
-	if (in->server != NULL)
-		tls_server_free(in->server);
+	last_words(in);
+	tls_server_free(in->server);
 	in->commit = NULL;
 	hub_close(in->hub, in->status == 0);
 	SSL_CTX_free(in->ctx);
