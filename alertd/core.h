@@ -218,5 +218,5 @@ void core_each_link(const struct core *, void (*each)(void *arg, const struct li
 void core_each_agent(const struct core *, void (*each)(void *arg, const struct agent_view *), void *arg);
 void core_each_incident(const struct core *, void (*each)(void *arg, const struct incident *), void *arg);
 const struct incident *core_incident(const struct core *, uint64_t number);	/* NULL: not in memory */
-/* Why a link is in its state: detectors' figures as a JSON object into buf. */
+/* Why a link is in its state: detectors' figures as a JSON object into buf.  0; -ENOENT: no such link; -ENOSPC. */
 int core_why(const struct core *, const char *agent, const char *link, char *buf, size_t n);
