@@ -9,7 +9,7 @@
 # Each ends with status 0 or not and prints either Check's summary or "N passed, N failed".
 .PHONY: check test test-programs test-deps
 
-TEST_PROGRAMS = $(UNIT) $(IMPAIR) $(JOURNAL_DUMP) $(FUZZ_REPLAY)
+TEST_PROGRAMS = $(UNIT) $(IMPAIR) $(JOURNAL_DUMP) $(FUZZ_REPLAY) $(SIM_TEST)
 
 # --- tools of the integration tests
 IMPAIR := $(BUILD)/tests/impair/impair
@@ -53,6 +53,18 @@ fuzz:
 	    $(BUILD)-fuzz/found/$$x tests/fuzz/corpus/$$x 2>&1 | grep -E 'DONE|stat::|ERROR|SUMMARY|Test unit' ; \
 	    [ $${PIPESTATUS[0]} = 0 ] || exit 1; done
 # --- end of the fuzz targets
+
+# --- scenarios: stories for the alert core on a moving clock
+#   make scenario-build, make scenario; test_scenarios -u FILE rewrites what a story expects
+SCENARIO := $(BUILD)/tests/scenario/test_scenarios
+TEST_PROGRAMS += $(SCENARIO)
+.PHONY: scenario scenario-build
+$(SCENARIO): $(call objs,$(sort $(wildcard tests/scenario/*.c))) $(BUILD)/libalertd.a $(BUILD)/libcommon.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_alertd) $(LIBS_common)
+scenario-build: $(SCENARIO)
+scenario: scenario-build
+	$(SCENARIO)
+# --- end of the scenarios
 
 # --- the simulator: seeded worlds of agents, a collector and an alertd that crash
 #   make sim            sim itself: build/tests/sim/sim --seed N --count N --bug NAME

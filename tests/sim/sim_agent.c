@@ -170,7 +170,7 @@ static void
 agent_start(struct proc *p)
 {
 	struct sim_agent *a = (struct sim_agent *)p;
-	struct spool_opts so = { .max_bytes = a->max_bytes, .segment_bytes = 4096,
+	struct spool_opts so = { .max_bytes = a->max_bytes, .segment_bytes = a->segment_bytes > 0 ? a->segment_bytes : 8192,
 		.memory_bytes = a->memory_bytes };
 	struct uplink_opts uo = { .collectors = 1, .host = p->name };
 	char why[256];

@@ -122,7 +122,7 @@ one_fault(struct run *r)
 	if (world_chance(w, r->p.cut))
 		net_cut(w->net, &a->proc, 0);
 	if (world_chance(w, r->p.block))
-		net_cut(w->net, &a->proc, world_between(w, NS_PER_S, 40 * NS_PER_S));
+		net_cut(w->net, &a->proc, world_between(w, NS_PER_S, 60 * NS_PER_S));
 	if (world_chance(w, r->p.full))
 		disk_fault(r, 1);
 	if (world_chance(w, r->p.sync))
@@ -157,8 +157,10 @@ set_up(struct run *r, const struct sim_opts *o, Linkwatch__Pb__Plan **plan)
 	sim_collector_init(&r->collector, w, r->oracle, *plan);
 	for (int i = 0; i < r->agents; i++) {
 		sim_agent_init(&r->agent[i], w, i, &r->collector.server, r->oracle);
-		if (world_chance(w, 0.3))
-			r->agent[i].max_bytes = (uint64_t)world_between(w, 8000, 40000);
+		if (world_chance(w, 0.4)) {
+			r->agent[i].max_bytes = (uint64_t)world_between(w, 4000, 20000);
+			r->agent[i].segment_bytes = (uint64_t)world_between(w, 1000, 3000);
+		}
 		if (world_chance(w, 0.5))
 			r->agent[i].memory_bytes = (uint64_t)world_between(w, 500, 5000);
 	}
@@ -170,7 +172,7 @@ set_up(struct run *r, const struct sim_opts *o, Linkwatch__Pb__Plan **plan)
 	r->p.kill_collector = sometimes(w, 0.6, 0.08);
 	r->p.die_in_write = sometimes(w, 0.6, 0.15);
 	r->p.cut = sometimes(w, 0.6, 0.2);
-	r->p.block = sometimes(w, 0.4, 0.1);
+	r->p.block = sometimes(w, 0.5, 0.1);
 	r->p.full = sometimes(w, 0.3, 0.1);
 	r->p.sync = sometimes(w, 0.3, 0.1);
 	r->p.clock = sometimes(w, 0.2, 0.05);
