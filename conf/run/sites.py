@@ -52,7 +52,7 @@ class Site:
     def prepare(self, say):
         """Makes what is missing.  Raises OSError or CalledProcessError."""
         os.makedirs(self.dir, mode=0o755, exist_ok=True)
-        for name in ('pki', 'agent', 'collector', 'alertd', 'snmpd', 'outbox', 'log'):
+        for name in ('pki', 'agent', 'collector', 'alertd', 'snmpd', 'snmpd/state', 'outbox', 'log'):
             os.makedirs(self.path(name), mode=0o700, exist_ok=True)
         self.choose_ports()
         if not os.path.exists(self.path('pki', 'web.pem')):

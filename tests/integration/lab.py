@@ -211,7 +211,7 @@ class Stack:
                               'phone': '+8613800138000', 'mail': 'ops@example.test'}],
                 'limits': {f'grade_{g}': dict(quick) for g in range(1, 5)},
                 'quiet': {'from': '00:00', 'to': '00:00'}, 'digest': {'grade': 5},
-                'budget': {'per_minute': 50, 'per_hour': 50, 'per_day': 50}}
+                'budget': {'per_minute': 50, 'per_hour': 50, 'per_day': 50, 'reserve': '0%'}}
 
     @property
     def socket(self):

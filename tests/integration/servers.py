@@ -125,7 +125,7 @@ class Snmpd:
         os.makedirs(directory)
         self.port = port
         self.prefix = list(prefix)
-        conf = os.path.join(directory, 'snmpd.conf')
+        conf = os.path.join(directory, 'device.conf')      # snmpd.conf is its own, for what it keeps
         template.write(conf, f'agentaddress udp:127.0.0.1:{port}\n'
                              f'rocommunity {self.COMMUNITY} 127.0.0.1\n'
                              f'createUser {self.USER} SHA-256 "{self.AUTH}" AES "{self.PRIV}"\n'
@@ -157,7 +157,7 @@ class Snmptrapd:
 
     def __init__(self, directory, mib_dirs):
         os.makedirs(directory)
-        conf = os.path.join(directory, 'snmptrapd.conf')
+        conf = os.path.join(directory, 'manager.conf')
         template.write(conf, f'snmpTrapdAddr udp:127.0.0.1:{self.PORT}\n'
                              f'createUser {self.USER} SHA-256 "{self.AUTH}" AES "{self.PRIV}"\n'
                              f'authUser log {self.USER} authPriv\nauthCommunity log {self.COMMUNITY}\n'

@@ -68,6 +68,7 @@ def killed_collector_loses_no_sample(lab):
     drained(stack)
     n = assert_whole(stack.dump())
     assert n > 30, f'only {n} samples'
+    print(f'     kills of the collector 6, samples {n}, acked and lost 0, written twice 0')
     stack.stop()
 
 
@@ -114,6 +115,8 @@ def killed_agent_repeats_and_loses_nothing(lab):
     assert seqs
     for boot, numbers in seqs.items():
         assert numbers == list(range(1, len(numbers) + 1)), f'boot {boot}: {numbers}'
+    batches = sum(map(len, seqs.values()))
+    print(f'     kills of the agent 4, batches {batches}, acked and lost 0, written twice 0')
     stack.stop()
 
 
@@ -149,6 +152,7 @@ def killed_alertd_tells_every_change(lab):
         return all(sum(1 for t in texts if word in t and f'link{i}' in t) >= 1
                    for i in range(1, 4) for word in ('故障', '恢复'))
     wait_for(told, 30, 'opening and recovery of each link are told')
+    print('     kills of alertd 9, state changes to be told 6, never told 0')
     stack.stop()
 
 
