@@ -1,3 +1,6 @@
 # libs.mk - what the fuzz targets link besides libcommon.a: FUZZ_LIBS_X for tests/fuzz/fuzz_X.c,
 # in link order with common last; FUZZ_OBJ_X for single objects.
 FUZZ_OBJ_journal := $(BUILD)/tests/sim/sim_disk.o
+FUZZ_LIBS_admit := collector common
+FUZZ_LIBS_session := collector common
+FUZZ_OBJ_session := $(BUILD)/tests/sim/sim_disk.o
