@@ -268,6 +268,9 @@ check_integrity(struct db *db)
 		rc = db_fail(db, "integrity check");
 	} else if (strcmp(db_text(st, 0), "ok") != 0) {
 		snprintf(db->error, sizeof(db->error), "integrity check: %s", db_text(st, 0));
+		for (char *p = db->error; *p != '\0'; p++)
+			if (*p == '\n')
+				*p = ' ';
 		rc = -EBADMSG;
 	} else {
 		rc = 0;
@@ -361,7 +364,7 @@ advice(int rc)
 {
 	switch (rc) {
 	case -EBADMSG:
-		return "; the file was left as it is: move it away or restore a copy, then start again";
+		return "; the file was left as it was: move it away or restore a copy, then start again";
 	case -EBUSY:
 		return "; another process holds it";
 	case -EROFS:

@@ -7,15 +7,18 @@
 #include <string.h>
 
 #include "alertd/ctl/ctl.h"
+#include "common/clock.h"
 
 static void
 incident_row(struct table *t, const struct ctl *ctl, const json_t *inc)
 {
 	char buf[64];
 	enum style style;
-	const char *state = ctl_state(ctl, ctl_str(inc, "state"), &style);
-	double end = ctl_num(inc, "recovered") > 0 ? ctl_num(inc, "recovered") :
-						     ctl_num(inc, "updated");
+	const char *state_key = ctl_str(inc, "state"), *state = ctl_state(ctl, state_key, &style);
+	bool over = strcmp(state_key, "open") != 0 && strcmp(state_key, "handling") != 0 &&
+		    strcmp(state_key, "hold") != 0;
+	double end = ctl_num(inc, "recovered") > 0 ? ctl_num(inc, "recovered") : over ?
+	    ctl_num(inc, "updated") : (double)(clock_wall(clock_real()).ns / NS_PER_S);
 
 	snprintf(buf, sizeof(buf), "%.0f", ctl_num(inc, "number"));
 	table_cell_right(t, STYLE_BOLD, buf);

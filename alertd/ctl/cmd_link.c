@@ -169,6 +169,25 @@ print_incidents(const struct ctl *ctl, json_t *incidents)
 	}
 }
 
+/* One figure; large numbers of seconds are times. */
+static void
+print_figure(const struct ctl *ctl, const json_t *value)
+{
+	double v = json_number_value(value);
+	char buf[32], *text;
+
+	fputs("  ", ctl->out.file);
+	if (json_is_number(value) && v > 1e9 && v < 1e11) {
+		out_text(&ctl->out, STYLE_NONE, out_time(buf, sizeof(buf), v));
+	} else {
+		text = json_is_string(value) ? NULL :
+		    json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+		out_text(&ctl->out, STYLE_NONE, text == NULL ? json_string_value(value) : text);
+		free(text);
+	}
+	fputc('\n', ctl->out.file);
+}
+
 /* An object of figures, one a line; what is nested is indented. */
 static void
 print_why(const struct ctl *ctl, json_t *why, int depth)
@@ -177,20 +196,14 @@ print_why(const struct ctl *ctl, json_t *why, int depth)
 	json_t *value;
 
 	json_object_foreach(why, key, value) {
-		char *text = json_is_string(value) ? NULL : json_dumps(value,
-		    JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
 		fprintf(ctl->out.file, "%*s", depth * 2, "");
 		out_text(&ctl->out, STYLE_DIM, key);
 		if (json_is_object(value)) {
 			fputc('\n', ctl->out.file);
 			print_why(ctl, value, depth + 1);
 		} else {
-			fputs("  ", ctl->out.file);
-			out_text(&ctl->out, STYLE_NONE, text == NULL ? json_string_value(value) :
-			    text);
-			fputc('\n', ctl->out.file);
+			print_figure(ctl, value);
 		}
-		free(text);
 	}
 }
 
