@@ -125,7 +125,7 @@ add_sample(struct sim_agent *a, int link, uint64_t id)
 {
 	struct world *w = a->proc.world;
 	uint32_t rtt[PACKETS];
-	char name[8];
+	char name[16];
 	struct sample s = { .link = name, .step_ms = 1000, .sent = PACKETS, .rtt_100ns = rtt };
 
 	snprintf(name, sizeof name, "l%d", link);
@@ -209,7 +209,7 @@ void
 sim_agent_init(struct sim_agent *a, struct world *w, int number, struct net_server *collector,
     struct oracle *oracle)
 {
-	char name[8];
+	char name[16];
 
 	memset(a, 0, sizeof *a);
 	snprintf(name, sizeof name, "a%d", number);
