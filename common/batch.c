@@ -528,7 +528,7 @@ batch_cursor_next(struct batch_cursor *c, struct sample *s)
 	s->sent = b->sent[i];
 	s->rtt_count = b->rtt_count[i];
 	s->flags = b->flags[i];
-	s->rtt_100ns = b->rtt_100ns + c->rtt;
+	s->rtt_100ns = s->rtt_count > 0 ? b->rtt_100ns + c->rtt : NULL;
 	c->rtt += s->rtt_count;
 	for (; c->cause < b->n_cause && b->cause_sample[c->cause] == i; c->cause++)
 		s->cause[s->causes++] = (struct cause_count){ .cause = b->cause[c->cause],

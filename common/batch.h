@@ -50,5 +50,5 @@ struct batch_cursor {
 };
 
 void batch_cursor_init(struct batch_cursor *, const Linkwatch__Pb__Batch *checked);
-/* true: *s is the next sample; pointers are into the batch. */
+/* true: *s is the next sample; pointers are into the batch (rtt_100ns NULL when nothing came back). */
 bool batch_cursor_next(struct batch_cursor *, struct sample *s);
