@@ -130,14 +130,14 @@ def(struct builder *b, const char *var, const char *ds, const char *cf)
 	add(b, "DEF:%s=%s:%s:%s", var, graph_escape(path, sizeof path, b->q->rrd), ds, cf);
 }
 
-/* Bands of incidents lie under everything else. */
+/* Bands of incidents lie under everything else.  v: any variable, since librrd wants one in a CDEF. */
 static void
-draw_bands(struct builder *b)
+draw_bands(struct builder *b, const char *v)
 {
 	for (size_t i = 0; i < b->q->bands; i++) {
 		const struct graph_band *w = &b->q->band[i];
 
-		add(b, "CDEF:band%zu=TIME,%lld,GE,TIME,%lld,LE,*,INF,UNKN,IF", i,
+		add(b, "CDEF:band%zu=%s,POP,TIME,%lld,GE,TIME,%lld,LE,*,INF,UNKN,IF", i, v,
 		    (long long)w->from, (long long)w->to);
 		add(b, "AREA:band%zu%s%s%s", i, b->p->band, i == 0 ? ": " : "",
 		    i == 0 ? say(b, "事件", "incident") : "");
@@ -205,7 +205,7 @@ static void
 build_rtt(struct builder *b)
 {
 	def(b, "loss", "loss", "AVERAGE");
-	draw_bands(b);
+	draw_bands(b, "loss");
 	draw_gap(b, "loss");
 	add(b, "CDEF:lost=loss,0.999,GE,INF,UNKN,IF");
 	add(b, "AREA:lost%s: %s", b->p->lost, say(b, "全部丢失", "all lost"));
@@ -222,7 +222,7 @@ build_loss(struct builder *b)
 {
 	def(b, "loss", "loss", "AVERAGE");
 	def(b, "worst", "loss", "MAX");
-	draw_bands(b);
+	draw_bands(b, "loss");
 	draw_gap(b, "loss");
 	add(b, "CDEF:pct=loss,100,*");
 	add(b, "CDEF:top=worst,100,*");
@@ -235,7 +235,7 @@ static void
 build_pdv(struct builder *b)
 {
 	def(b, "raw", "pdv", "AVERAGE");
-	draw_bands(b);
+	draw_bands(b, "raw");
 	draw_gap(b, "raw");
 	add(b, "CDEF:ms=raw,1000,*");
 	add(b, "AREA:ms%s", b->p->fill);
@@ -285,7 +285,6 @@ build_rows(struct builder *b, const struct line_row *rows, const char *unit)
 {
 	bool first = true;
 
-	draw_bands(b);
 	for (int i = 0; rows[i].role != 0; i++) {
 		const char *ds = value_role_name(rows[i].role);
 		char var[16];
@@ -294,10 +293,11 @@ build_rows(struct builder *b, const struct line_row *rows, const char *unit)
 			continue;
 		snprintf(var, sizeof var, "v%d", i);
 		def(b, ds, ds, "AVERAGE");
-		if (first)
+		if (first) {
+			draw_bands(b, ds);
 			draw_gap(b, ds);
-		if (first)
 			add(b, "COMMENT:\\l");
+		}
 		add(b, "CDEF:%s=%s,%g,*", var, ds, rows[i].factor);
 		if (first)
 			add(b, "AREA:%s%s", var, b->p->fill);
@@ -313,7 +313,7 @@ build_status(struct builder *b)
 	const char *ds = value_role_name(ROLE_OPER_STATUS);
 
 	def(b, "st", ds, "MAX");
-	draw_bands(b);
+	draw_bands(b, "st");
 	draw_gap(b, "st");
 	add(b, "CDEF:up=st,1,LE,1,UNKN,IF");
 	add(b, "CDEF:down=st,1,GT,1,UNKN,IF");
@@ -331,7 +331,7 @@ static const struct {
 	bool percent, si;
 } kinds[GRAPH_KINDS] = {
 	[GRAPH_RTT] = { "rtt", NULL, build_rtt, NULL, "往返时延 毫秒", "RTT ms", NULL, false, false },
-	[GRAPH_LOSS] = { "loss", NULL, build_loss, NULL, "丢包 %", "loss %", "100", true, false },
+	[GRAPH_LOSS] = { "loss", NULL, build_loss, NULL, "丢包 %", "loss %", "5", false, false },
 	[GRAPH_PDV] = { "pdv", NULL, build_pdv, NULL, "毫秒", "ms", NULL, false, false },
 	[GRAPH_TRAFFIC] = { "traffic", traffic_rows, NULL, "%7.2lf %sbit/s", "比特/秒", "bit/s",
 	    NULL, false, true },
@@ -428,8 +428,8 @@ build_options(struct builder *b)
 	add(b, "--border=0");
 	add(b, "--lower-limit=0");
 	add(b, "--disable-rrdtool-tag");
-	add(b, "--font=DEFAULT:9.5:Noto Sans CJK SC,WenQuanYi Micro Hei,Sans");
-	add(b, "--font=LEGEND:9.5:Noto Sans Mono CJK SC,Noto Sans CJK SC,Monospace");
+	add(b, "--font=DEFAULT:10.5:Noto Sans CJK SC,WenQuanYi Micro Hei,Sans");
+	add(b, "--font=LEGEND:10:Noto Sans Mono CJK SC,Noto Sans CJK SC,Monospace");
 	add(b, "--vertical-label=%s", say(b, kinds[q->kind].zh, kinds[q->kind].en));
 	add(b, "--x-grid=%s", time_grid((double)(q->to - q->from) / q->width));
 	if (kinds[q->kind].upper != NULL)

@@ -22,6 +22,7 @@
 #include "collector/series.h"
 #include "collector/web_alertd.h"
 #include "collector/web_state.h"
+#include "common/log.h"
 #include "common/mem.h"
 
 #define FLUSH_MS 300
@@ -32,6 +33,7 @@ struct drawing {
 	struct bufferevent *bev;	/* to the store; NULL: done with it */
 	struct event *timer;
 	struct graph_args args;
+	char *path;			/* of the file: it may come into being by the flush */
 	double scale;			/* 0: a series, no image */
 };
 
@@ -43,6 +45,7 @@ drawing_free(struct drawing *d)
 	if (d->timer != NULL)
 		event_free(d->timer);
 	graph_args_free(&d->args);
+	free(d->path);
 	free(d);
 }
 
@@ -68,6 +71,8 @@ drawn(void *arg, const struct graph_image *g)
 	} else if (g->error == -EBUSY) {
 		web_fail(q, 503, "busy", "绘图繁忙，请稍后再试", "too many drawings wait");
 	} else if (g->error != 0) {
+		log_limited(LOG_WARNING, "web-graph", 5, "link=%s/%s: no graph: %s",
+		    q->path.seg[q->path.n - 2], q->path.seg[q->path.n - 1], g->why);
 		web_fail(q, 500, "graph", "数据文件无法读取", "the series cannot be read");
 	} else {
 		add_number(q, "X-Graph-From", g->from);
@@ -89,6 +94,12 @@ draw(struct drawing *d)
 		bufferevent_free(d->bev);
 	d->bev = NULL;
 	event_del(d->timer);
+	if (access(d->path, R_OK) != 0) {
+		drawing_free(d);
+		web_fail(q, 404, "no-data", "还没有数据：第一个样本到达后约一分钟内出图",
+		    "no data yet: the first graph comes within a minute of the first sample");
+		return;
+	}
 	if (graph_pool_draw(q->web->pool, &d->args, drawn, d) == 0) {
 		drawing_free(d);
 		web_fail(q, 503, "busy", "绘图繁忙，请稍后再试", "too many drawings wait");
@@ -120,13 +131,13 @@ flush_late(evutil_socket_t fd, short what, void *arg)
 
 /* Asks the store for a flush of the link, then draws. */
 static void
-flush_then_draw(struct web_req *q, struct graph_args *args, double scale)
+flush_then_draw(struct web_req *q, const char *path, struct graph_args *args, double scale)
 {
 	struct timeval limit = { 0, FLUSH_MS * 1000 };
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	struct drawing *d = xcalloc(1, sizeof *d);
 
-	*d = (struct drawing){ .q = q, .args = *args, .scale = scale };
+	*d = (struct drawing){ .q = q, .args = *args, .scale = scale, .path = xstrdup(path) };
 	d->timer = evtimer_new(q->web->base, flush_late, d);
 	evtimer_add(d->timer, &limit);
 	snprintf(un.sun_path, sizeof un.sun_path, "%s", q->web->store_socket);
@@ -154,11 +165,6 @@ find_series(struct web_req *q, const struct live_link **link, char *path, size_t
 	    series_path(file, sizeof file, agent, id) != 0 ||
 	    (size_t)snprintf(path, n, "%s/%s", q->web->rrd, file) >= n) {
 		web_fail(q, 404, "not-found", "计划中没有这条链路", "the plan has no such link");
-		return false;
-	}
-	if (access(path, R_OK) != 0) {
-		web_fail(q, 404, "no-data", "还没有数据：第一个样本到达后约一分钟内出图",
-		    "no data yet: the first graph comes within a minute of the first sample");
 		return false;
 	}
 	return true;
@@ -260,7 +266,7 @@ web_graph(struct web_req *q)
 		web_fail(q, 400, "parameters", "绘图参数不正确", "these are no proper graph parameters");
 		return;
 	}
-	flush_then_draw(q, &args, g.scale);
+	flush_then_draw(q, path, &args, g.scale);
 }
 
 void
@@ -280,5 +286,5 @@ web_series(struct web_req *q)
 		web_fail(q, 400, "parameters", "参数不正确", "these are no proper parameters");
 		return;
 	}
-	flush_then_draw(q, &args, 0);
+	flush_then_draw(q, path, &args, 0);
 }

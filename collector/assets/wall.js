@@ -12,14 +12,17 @@ const CURVE = 40;
 function drawCurve(svg, points)
 {
 	const known = points.filter((v) => v !== null && v >= 0), w = 200, h = 32;
-	const top = Math.max(...known, 0.001) * 1.15, dx = w / (CURVE - 1), first = CURVE - points.length;
+	const low = Math.min(...known), high = Math.max(...known), dx = w / (CURVE - 1);
+	// Room around the curve, so that the noise of a quiet link does not look like a storm.
+	const room = Math.max(high - low, high * 0.25, 0.05), base = (low + high - room) / 2;
+	const first = CURVE - points.length;
 	let path = '', ticks = '', pen = false;
 
 	points.forEach((v, i) => {
 		const x = ((first + i) * dx).toFixed(1);
 
 		if (v !== null && v >= 0) {
-			path += (pen ? 'L' : 'M') + x + ' ' + (h - 2 - v / top * (h - 5)).toFixed(1);
+			path += (pen ? 'L' : 'M') + x + ' ' + (h - 3 - (v - base) / room * (h - 6)).toFixed(1);
 			if (!pen)
 				path += 'h0.01';
 		} else if (v === -1) {
@@ -109,7 +112,7 @@ function fillTile(x, now)
 	x.n.b.dataset.level = l.probe !== 'snmp' && l.loss > 0 ? (l.loss >= 0.05 ? 'bad' : 'some') : '';
 	if (l.probe !== 'snmp')
 		drawCurve(x.n.curve, x.curve);
-	x.tile.classList.toggle('plain', l.probe === 'snmp');
+	x.tile.classList.toggle('curveless', l.probe === 'snmp');
 }
 
 export function incidentRow(i, now)
