@@ -54,10 +54,15 @@ print_value(const struct conf_key *k, const char *field, int indent, FILE *f)
 	}
 }
 
-/* Was it left out, with no default?  A mapping was if it lacks what it requires. */
+/*
+ * Was it left out, or is it as good as left out: zero with no other default?
+ * A mapping was left out if it lacks what it requires.
+ */
 static bool
 is_unset(const struct conf_key *k, const char *field)
 {
+	bool zero = k->def == NULL && (k->flags & CONF_REQUIRED) == 0;
+
 	switch (k->type) {
 	case CONF_MAP:
 		for (const struct conf_key *s = k->sub->keys; s->name != NULL; s++)
@@ -79,7 +84,10 @@ is_unset(const struct conf_key *k, const char *field)
 	case CONF_INT:
 	case CONF_DURATION:
 	case CONF_SIZE:
-		return *(const int64_t *)field == 0 && k->min > 0;
+		return *(const int64_t *)field == 0 && (zero || k->min > 0);
+	case CONF_RATIO:
+	case CONF_DOUBLE:
+		return *(const double *)field == 0 && zero;
 	default:
 		return false;
 	}

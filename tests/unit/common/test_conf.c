@@ -687,9 +687,12 @@ START_TEST(test_print_reads_back)
 	free(second);
 	conf_free(&schema, &a);
 	conf_free(&schema, &b);
-	right("", &a);
+	right("slots: [{number: 0}, {number: 5}, {}]\nany: 0\n", &a);
 	first = printed(&a);
 	right(first, &b);
+	ck_assert_uint_eq(b.slots.n, 3);
+	ck_assert_int_eq(((struct slot *)b.slots.v)[1].number, 5);
+	ck_assert_ptr_null(strstr(first, "any:"));
 	free(first);
 	conf_free(&schema, &a);
 	conf_free(&schema, &b);
