@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "common/frame.h"
 #include "common/mem.h"
@@ -57,7 +58,31 @@ struct net {
 	    const uint8_t *payload, size_t len);
 	void *tap_arg;
 	struct net_stat stat;
+	/*
+	 * Pipes come from here.  The product hashes the addresses of connections: they must be
+	 * the same each time for a seed to give the same world.
+	 */
+	uint8_t *arena;
+	size_t arena_used;
 };
+
+#define ARENA_AT ((void *)0x500000000000)
+#define ARENA_BYTES ((size_t)256 * 1024 * 1024)
+
+static struct pipe *
+pipe_new(struct net *n)
+{
+	size_t size = (sizeof(struct pipe) + 63) & ~(size_t)63;
+	struct pipe *p = (struct pipe *)(n->arena + n->arena_used);
+
+	if (n->arena_used + size > ARENA_BYTES)
+		abort();
+	n->arena_used += size;
+	p->net = n;
+	p->next = n->pipes;
+	n->pipes = p;
+	return p;
+}
 
 struct net *
 net_new(struct world *w)
@@ -65,6 +90,10 @@ net_new(struct world *w)
 	struct net *n = xcalloc(1, sizeof *n);
 
 	n->world = w;
+	n->arena = mmap(ARENA_AT, ARENA_BYTES, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	if (n->arena != ARENA_AT)
+		abort();
 	n->latency_max = 20 * NS_PER_MS;
 	n->rate = 10 * 1000 * 1000;
 	return n;
@@ -111,14 +140,9 @@ drop_held(struct end *e)
 void
 net_free(struct net *n)
 {
-	struct pipe *p;
-
 	while (n->packets != NULL)
 		packet_free(n, n->packets);
-	while ((p = n->pipes) != NULL) {
-		n->pipes = p->next;
-		free(p);
-	}
+	munmap(n->arena, ARENA_BYTES);
 	free(n);
 }
 
@@ -350,17 +374,14 @@ int
 net_connect(struct net *n, struct proc *client, const struct identity *who,
     struct net_server *server, const struct conn_handler *h, void *arg, struct conn **out)
 {
-	struct pipe *p = xcalloc(1, sizeof *p);
+	struct pipe *p = pipe_new(n);
 	int64_t there = world_between(n->world, NS_PER_MS, 2 * n->latency_max);
 
-	p->net = n;
 	p->who = *who;
 	p->server_id = server->identity;
 	p->server = server;
 	p->latency_max = n->latency_max;
 	p->rate = n->rate;
-	p->next = n->pipes;
-	n->pipes = p;
 	n->stat.connects++;
 	for (int i = 0; i < 2; i++) {
 		p->end[i].conn.ops = &end_ops;
