@@ -103,15 +103,23 @@ delivery(struct core *c, const struct event *ev)
 static void
 tick(struct core *c)
 {
-	int64_t second = c->now.ns - c->now.ns % NS_PER_S;
+	agent_tick(c);
+	life_tick(c);
+	notify_tick(c);
+}
 
+static void
+advance(struct core *c, struct wall now)
+{
+	int64_t second;
+
+	if (now.ns > c->now.ns)
+		c->now = now;
+	second = c->now.ns - c->now.ns % NS_PER_S;
 	if (c->m.now != second) {	/* how far we have come, for those who restore us */
 		c->m.now = second;
 		c->dirty = true;
 	}
-	agent_tick(c);
-	life_tick(c);
-	notify_tick(c);
 }
 
 const struct decisions *
@@ -120,8 +128,7 @@ core_event(struct core *c, const struct event *ev)
 	free_dropped(c);
 	out_begin(c->out);
 	c->ev = ev;
-	if (ev->now.ns > c->now.ns)
-		c->now = ev->now;
+	advance(c, ev->now);
 	switch (ev->type) {
 	case EV_SAMPLE:
 		link_sample(c, ev);

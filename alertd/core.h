@@ -89,10 +89,13 @@ enum decision_type {
  * be stopped, messages, lines for the log, the reply, blobs.
  */
 
+/* Why a link is not observed: an enum cause, or this plus ANOMALY_SILENT or ANOMALY_SELF. */
+#define CAUSE_OF_ANOMALY 100
+
 struct dec_link {
 	const char *agent, *link;
 	enum link_state from, to;
-	uint32_t cause;			/* anomaly kind or, not observed, enum cause */
+	uint32_t cause;			/* anomaly kind or, not observed, as above: core_cause_name() */
 	struct wall since;		/* by the sample's time */
 };
 
@@ -218,5 +221,7 @@ void core_each_link(const struct core *, void (*each)(void *arg, const struct li
 void core_each_agent(const struct core *, void (*each)(void *arg, const struct agent_view *), void *arg);
 void core_each_incident(const struct core *, void (*each)(void *arg, const struct incident *), void *arg);
 const struct incident *core_incident(const struct core *, uint64_t number);	/* NULL: not in memory */
+/* The key word of a link's cause: "down", "silent", "resolve"; "" for none. */
+const char *core_cause_name(enum link_state state, uint32_t cause);
 /* Why a link is in its state: detectors' figures as a JSON object into buf.  0; -ENOENT: no such link; -ENOSPC. */
 int core_why(const struct core *, const char *agent, const char *link, char *buf, size_t n);

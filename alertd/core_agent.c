@@ -194,7 +194,7 @@ agent_collector(struct core *c, const struct event *ev)
 	if (strcmp(what, "stalled") == 0 && !c->m.stalled) {
 		c->m.stalled = 1;
 		incident_condition(c, "self:stalled", ANOMALY_SELF, NULL, "采集中心部件停滞",
-		    "collector part stalled", c->now, ev->collector->detail);
+		    "part of collector stalled", c->now, ev->collector->detail);
 	} else if (strcmp(what, "resumed") == 0 && c->m.stalled) {
 		c->m.stalled = 0;
 		incident_condition_end(c, "self:stalled", c->now);
@@ -207,7 +207,7 @@ collector_lost(struct core *c, int64_t since_s)
 	c->m.collector_told = 1;
 	c->dirty = true;
 	incident_condition(c, "self:collector", ANOMALY_SELF, NULL, "采集中心无心跳",
-	    "collector lifeless", (struct wall){ since_s * NS_PER_S }, "no sign of life");
+	    "collector gives no sign of life", (struct wall){ since_s * NS_PER_S }, "no sign of life");
 	blind_all(c);
 }
 
@@ -217,7 +217,7 @@ feed_lost(struct core *c)
 	c->m.feed_told = 1;
 	c->dirty = true;
 	incident_condition(c, "self:feed", ANOMALY_SELF, NULL, "告警与采集中心失联",
-	    "feed from collector", (struct wall){ c->m.feed_since }, "feed is down");
+	    "feed from collector lost", (struct wall){ c->m.feed_since }, "feed is down");
 	blind_all(c);
 }
 
@@ -301,8 +301,8 @@ watch_certificate(struct core *c, struct agent_state *a, int64_t not_after_ns)
 	a->m.cert_ns = not_after_ns;
 	bad = ahead > 0 && not_after_ns - c->now.ns < ahead;
 	if (bad && !a->m.cert_bad)
-		agent_condition(c, a, "certificate", ANOMALY_SELF, "探针证书将到期",
-		    " agent certificate", c->now, out_text(c, "ends in %" PRId64 " days",
+		agent_condition(c, a, "certificate", ANOMALY_SELF, "探针证书即将到期",
+		    " agent certificate ends soon", c->now, out_text(c, "ends in %" PRId64 " days",
 		    (not_after_ns - c->now.ns) / (86400 * NS_PER_S)));
 	else if (!bad && a->m.cert_bad)
 		agent_condition_end(c, a, "certificate");
@@ -374,7 +374,7 @@ agent_refused(struct core *c, const struct event *ev)
 		return;
 	}
 	if (!a->m.refused)
-		agent_condition(c, a, "refused", ANOMALY_SELF, "探针数据被拒", " agent refused",
+		agent_condition(c, a, "refused", ANOMALY_SELF, "探针数据被拒", " agent data refused",
 		    c->now, r->reason);
 	a->m.refused = 1;
 	a->m.refused_s = now_s(c);
@@ -407,6 +407,6 @@ agent_channel(struct core *c, const struct event *ev)
 	}
 	memcpy(down->name[free_slot], name, strlen(name) + 1);
 	incident_condition(c, out_text(c, "self:channel:%s", name), ANOMALY_SELF, NULL,
-	    out_text(c, "通知通道%s", name), out_text(c, "channel %s", name), c->now,
+	    out_text(c, "通知通道%s不通", name), out_text(c, "channel %s fails", name), c->now,
 	    ev->channel.detail == NULL ? "" : ev->channel.detail);
 }

@@ -182,8 +182,8 @@ incident_titles(struct core *c, struct entry *e)
 	}
 	snprintf(inc->title_zh, sizeof(inc->title_zh), "%s%s", inc->object_zh,
 	    message_state(inc->kind, LANG_ZH));
-	snprintf(inc->title_en, sizeof(inc->title_en), "%s %s", inc->object_en,
-	    message_state(inc->kind, LANG_EN));
+	snprintf(inc->title_en, sizeof(inc->title_en), "%s%s%s", inc->object_en,
+	    inc->kind == ANOMALY_SELF ? "" : " ", message_state(inc->kind, LANG_EN));
 }
 
 /* --------------------------------------------------------------------- locating */
@@ -506,10 +506,13 @@ incident_review(struct core *c, struct entry *e)
 			if (a == NULL && h->end_ns > end)
 				end = h->end_ns;
 		}
-	if (bad)
+	if (bad) {
 		problem_on(c, e, start);
-	else
+		if (c->ev->stale)	/* no tick comes between the samples of a backlog */
+			life_grade(c, e);
+	} else {
 		problem_off(c, e, end);
+	}
 	refresh_states(c, e);
 }
 

@@ -120,7 +120,7 @@ link_state_now(const struct core *c, const struct link_entry *l, uint32_t *cause
 {
 	(void)c;
 	if (l->m.blind != 0) {
-		*cause = l->m.blind;
+		*cause = CAUSE_OF_ANOMALY + l->m.blind;
 		return LINK_NOT_OBSERVED;
 	}
 	*cause = l->m.state_cause;
@@ -200,8 +200,11 @@ change(struct link_entry *l, uint32_t to, uint32_t cause, int64_t since)
 		return;
 	}
 	credit(l, since, l->m.state);
-	if (to == LINK_DOWN || l->m.state == LINK_DOWN)
-		l->m.change[l->m.changes++ % CHANGES] = since;
+	if (to != LINK_NOT_OBSERVED) {
+		if (l->m.definite != 0 && (to == LINK_DOWN) != (l->m.definite == LINK_DOWN))
+			l->m.change[l->m.changes++ % CHANGES] = since;
+		l->m.definite = to;
+	}
 	if (l->m.changes >= 2 * CHANGES)
 		l->m.changes -= CHANGES;
 	l->m.state = to;
@@ -252,8 +255,8 @@ settle(struct link_entry *l, const struct detect_step *d)
 	/* From not knowing, only a good step or a finding leads out. */
 	if (to == LINK_UP && failed && (l->m.state == 0 || l->m.state == LINK_NOT_OBSERVED))
 		return;
-	if (l->m.state == LINK_NOT_OBSERVED && since < l->m.state_since)
-		since = l->m.state_since;
+	if (l->m.state == LINK_NOT_OBSERVED && since < l->m.ledger.to_ns)
+		since = l->m.ledger.to_ns;
 	change(l, to, cause, since);
 	if (to == LINK_DOWN ? failed : !failed)
 		credit(l, d->end_ns, to);
@@ -327,6 +330,7 @@ account_gap(const struct core *c, struct link_entry *l, const struct detect_step
 	if (gap >= c->policy->silent.steps * step) {
 		credit(l, l->m.last_end, l->m.state);
 		credit(l, d->start_ns, LINK_NOT_OBSERVED);
+		l->m.state_since = d->start_ns;
 	}
 	return gap > 0 ? gap : 0;
 }

@@ -77,7 +77,8 @@ fit_budget(struct sending *s, struct route_target *t, struct wall *not_before)
 {
 	struct core *c = s->c;
 	struct contact_state *k = save_contact(c, t->contact->id);
-	int64_t at = budget_next(&k->m.budget, c->policy, s->grade, c->now.ns);
+	unsigned grade = s->must ? 2 : s->grade;	/* who was alarmed hears the end soon */
+	int64_t at = budget_next(&k->m.budget, c->policy, grade, c->now.ns);
 
 	if (at > c->now.ns && s->grade <= 2 && t->fallback != NULL &&
 	    !policy_channel_is_sms(c->policy, t->fallback)) {
@@ -382,6 +383,17 @@ watch_storm(struct core *c, struct vendor_state *v)
 	tell_storm(c, v, MSG_STORM_END);
 	v->m.in_storm = 0;
 	v->m.storm_incident = 0;
+	/* What is grave and still there is now told by itself. */
+	for (size_t i = 0; i < c->entries; i++) {
+		struct entry *e = c->entry[i];
+
+		if (!e->inc.stormy || strcmp(e->inc.vendor, v->id) != 0)
+			continue;
+		e->inc.stormy = false;
+		if (incident_is_active(e) && e->inc.announced.ns == 0)
+			e->inc.announce_at = c->now;
+		incident_touch(c, e);
+	}
 }
 
 /* ---------------------------------------------------------------------- digests */

@@ -58,7 +58,8 @@ struct link_mem {
 	int64_t change[CHANGES];	/* when it went down or came up */
 	uint64_t incident[FAULT_CLASSES];
 	uint64_t first_seq;		/* journal number of the first sample of a run with losses */
-	uint32_t planned, pad;		/* in a planned window, by the last sample's time */
+	uint32_t planned;		/* in a planned window, by the last sample's time */
+	uint32_t definite;		/* the last state that was no lack of sight */
 	struct ledger ledger;
 	uint64_t detect[DETECT_STATE / 8];
 };

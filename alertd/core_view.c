@@ -10,6 +10,17 @@
 
 #include "alertd/core_state.h"
 
+const char *
+core_cause_name(enum link_state state, uint32_t cause)
+{
+	if (cause == 0)
+		return "";
+	if (state != LINK_NOT_OBSERVED)
+		return anomaly_kind_name(cause);
+	return cause > CAUSE_OF_ANOMALY ? anomaly_kind_name(cause - CAUSE_OF_ANOMALY) :
+	    cause_name(cause);
+}
+
 static uint64_t
 open_incident(const struct core *c, const struct link_entry *l)
 {
@@ -123,6 +134,8 @@ core_why(const struct core *c, const char *agent, const char *link, char *buf, s
 	o = json_object();
 	ledger = json_object();
 	json_object_set_new(o, "state", json_string(link_state_name(link_state_now(c, l, &cause))));
+	json_object_set_new(o, "cause", json_string(core_cause_name(link_state_now(c, l, &cause),
+	    cause)));
 	json_object_set_new(o, "by_samples", json_string(l->m.state == 0 ? "none yet" :
 	    link_state_name(l->m.state)));
 	json_object_set_new(o, "unseen_steps", json_integer(l->m.unseen));

@@ -72,7 +72,8 @@ down_feed(void *state, const struct detect_conf *c, const struct detect_step *d)
 		r->cause = loss_cause(d->s);
 	}
 	run_feed(r, d, bad, c->down_after, c->up_after);
-	r->head.figure = 1;
+	if (r->head.raised && bad)
+		r->head.figure = d->answered == 0;
 }
 
 static void

@@ -26,6 +26,7 @@ struct loss_state {
 static void
 judge(struct loss_state *l, const struct detect_conf *c, int i)
 {
+	bool was = l->over[i];
 	struct window_sum sum = window_sum(&l->window[i]);
 	double limit = c->loss_limit[i];
 	double ratio = sum.sent == 0 ? 0 : (double)sum.lost / (double)sum.sent;
@@ -38,6 +39,9 @@ judge(struct loss_state *l, const struct detect_conf *c, int i)
 	else
 		l->over[i] = ratio > limit * (1 - c->loss_hysteresis) &&
 		    (double)window_clean(&l->window[i]) * limit < 3;
+	/* What lies before the end must not raise it again. */
+	if (was && !l->over[i])
+		window_init(&l->window[i], c->loss_span_ns[i]);
 }
 
 static void

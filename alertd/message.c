@@ -95,9 +95,9 @@ const char *
 message_state(enum anomaly_kind kind, enum policy_lang lang)
 {
 	static const char *const zh[] = { "异常", "中断", "丢包", "时延升高", "时延变化", "服务拒绝",
-		"负载过高", "错包增多", "无数据", "时钟偏差", "异常" };
+		"负载过高", "错包增多", "无数据", "时钟偏差", "" };
 	static const char *const en[] = { "FAULT", "DOWN", "LOSS", "SLOW", "VARIES", "REFUSED",
-		"BUSY", "ERRORS", "SILENT", "CLOCK OFF", "FAULT" };
+		"BUSY", "ERRORS", "SILENT", "CLOCK OFF", "" };
 	size_t i = kind <= ANOMALY_SELF ? kind : 0;
 
 	return lang == LANG_ZH ? zh[i] : en[i];
@@ -135,7 +135,7 @@ put_figure(char *buf, size_t n, const struct incident *inc, enum policy_lang lan
 	double percent = inc->figure * 100;
 
 	buf[0] = '\0';
-	if (inc->kind == ANOMALY_DOWN)
+	if (inc->kind == ANOMALY_DOWN && inc->figure > 0)
 		snprintf(buf, n, "%s", zh ? "丢包100%" : "loss 100%");
 	else if (inc->kind == ANOMALY_LOSS && percent >= 1)
 		snprintf(buf, n, zh ? "丢包%.0f%%" : "loss %.0f%%", percent);
@@ -157,15 +157,13 @@ put_time(char *buf, size_t n, struct wall t)
 		wall_format_hm(buf, n, t);
 }
 
-/* How long it lasted, or lasts. */
+/* How long it lasts now, or has lasted in all. */
 static int64_t
 outage_of(const struct incident *inc, struct wall now)
 {
-	int64_t ns = inc->outage_ns;
-
-	if (inc->outage_start.ns != 0 && now.ns > inc->outage_start.ns)
-		ns += now.ns - inc->outage_start.ns;
-	return ns;
+	if (inc->outage_start.ns == 0)
+		return inc->outage_ns;
+	return now.ns > inc->outage_start.ns ? now.ns - inc->outage_start.ns : 0;
 }
 
 static void
@@ -248,7 +246,7 @@ put_number(char *buf, size_t n, char field, const struct message_facts *f, enum 
 		snprintf(buf, n, "%04u", inc->code);
 		return true;
 	case 't':
-		put_time(buf, n, f->event == MSG_RELAPSE && inc->outage_start.ns != 0 ?
+		put_time(buf, n, f->event != MSG_PAST && inc->outage_start.ns != 0 ?
 		    inc->outage_start : inc->first_fail);
 		return true;
 	case 'k':
@@ -380,7 +378,9 @@ fill(struct filling *o, const char *s)
 			}
 			o->empty = outer;
 		} else {
-			add(o, s++, 1);
+			if (*s != ' ' || o->at == 0 || o->buf[o->at - 1] != ' ')
+				add(o, s, 1);
+			s++;
 		}
 	}
 	return s;

@@ -1,6 +1,7 @@
 /*
  * route.c - who hears of an incident, and how many short messages he can bear.
  */
+#include <math.h>
 #include <string.h>
 
 #include "alertd/route.h"
@@ -197,7 +198,7 @@ budget_next(const struct budget *b, const struct policy *p, unsigned grade, int6
 
 	for (int i = 0; i < 3; i++) {
 		double share = grade >= 3 ? 1 - p->budget.reserve : 1;
-		int64_t limit = (int64_t)((double)rule[i].limit * share), last;
+		int64_t limit = (int64_t)ceil((double)rule[i].limit * share), last;
 
 		if (limit < 1)
 			limit = 1;
