@@ -38,11 +38,7 @@ vendor_code(const struct shell *sh, const char *vendor)
 static const char *
 cause_text(const struct link_view *v)
 {
-	if (v->cause == 0)
-		return "";
-	if (v->state == LINK_NOT_OBSERVED)
-		return cause_name(v->cause);
-	return anomaly_kind_name(v->cause);
+	return core_cause_name(v->state, v->cause);
 }
 
 json_t *
