@@ -201,6 +201,10 @@ session_tick(struct session *s)
 		turn_away(s, REFUSE_STATE, "no hello in time", RETRY_MS);
 		return;
 	}
+	if (s->peer.not_after_ns != 0 && clock_wall(s->hub->o.clock).ns > s->peer.not_after_ns) {
+		turn_away(s, REFUSE_UNKNOWN_PEER, "its certificate has expired", RETRY_STRANGER_MS);
+		return;
+	}
 	refill(s);
 	if (s->feed != NULL) {
 		feed_tick(s->feed, now);

@@ -18,6 +18,7 @@
  *   - PAUSE: the journal cannot take more (full disk): keep what you have.
  *     RESUME follows; batches sent before PAUSE was seen are not lost by it.
  *   - A second session of the same agent ends the first (REFUSE_REPLACED).
+ *   - The session ends when the peer's certificate expires.
  *   - Numbers: see admit.h.
  * A session (role alertd): HELLO -> WELCOME -> FEED_START -> FEED_RECORD ... / FEED_ACK ..., RELOAD (feed.h).
  * Who may send what and when is the table in session.c.

@@ -510,6 +510,40 @@ START_TEST(links_change_while_it_runs)
 }
 END_TEST
 
+START_TEST(a_revoked_certificate_is_out_with_the_next_reload)
+{
+	struct testcert_spec s = { .cn = "r1", .uri = { "linkwatch://agent/a1" }, .eku = "clientAuth",
+		.issuer = &ca, .serial = 4711 };
+	struct testcert t = testcert_make(&s);
+	struct peer p = peer_new("a1", true), r;
+	int closed;
+
+	write_pem("r1", &t);
+	testcert_free(&t);
+	conf->listen.crl = xasprintf("%s/crl.pem", dir);
+	testcert_save_crl(&ca, 0, dir, "crl.pem");
+	r = peer_new("r1", true);
+	start_ingest();
+	peer_greet(&r);
+	/* The same files again: nobody is disturbed. */
+	kill(ingest, SIGHUP);
+	peer_batch(&r, 1);
+	WAIT(r.acked == 1);
+	testcert_save_crl(&ca, 4711, dir, "crl.pem");
+	kill(ingest, SIGHUP);
+	WAIT(r.conn == NULL);
+	ck_assert_int_eq(r.code, REFUSE_BUSY);
+	closed = r.closed;
+	peer_connect(&r);
+	WAIT(r.closed > closed);
+	ck_assert_int_eq(r.welcomes, 1);
+	peer_greet(&p);
+	ck_assert_uint_eq(p.acked, 1);
+	peer_fini(&p);
+	peer_fini(&r);
+}
+END_TEST
+
 START_TEST(the_feed_over_tls)
 {
 	struct peer p = peer_new("a1", true), f = peer_new("alertd", false);
@@ -607,6 +641,7 @@ main(void)
 	tcase_add_test(t, killed_between_append_and_ack);
 	tcase_add_test(t, strangers_stay_outside);
 	tcase_add_test(t, links_change_while_it_runs);
+	tcase_add_test(t, a_revoked_certificate_is_out_with_the_next_reload);
 	tcase_add_test(t, the_feed_over_tls);
 	tcase_add_test(t, two_of_them_never_write_together);
 	tcase_add_test(t, a_full_disk_and_room_again);

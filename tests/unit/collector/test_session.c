@@ -137,7 +137,7 @@ crash(void)
 static struct test_conn *
 connect_as(enum role role, const char *id)
 {
-	struct identity who = { .role = role, .not_after_ns = T0 + NS_PER_S };
+	struct identity who = { .role = role, .not_after_ns = T0 + 86400 * NS_PER_S };
 	struct test_conn *c = test_conn_new();
 
 	conns[n_conns++] = c;
@@ -979,6 +979,20 @@ START_TEST(reload_is_answered)
 }
 END_TEST
 
+START_TEST(an_expired_certificate_ends_a_session)
+{
+	struct test_conn *c = agent("a1", 1, 1, 1), *f = alertd();
+
+	tc.ns += 86400 * NS_PER_S;
+	hub_tick(hub);
+	ck_assert(!c->is_closed && !f->is_closed);
+	tc.ns += NS_PER_S;
+	hub_tick(hub);
+	ck_assert_uint_eq(expect_refusal(c, NULL, NULL), REFUSE_UNKNOWN_PEER);
+	ck_assert(c->is_closed && f->is_closed);
+}
+END_TEST
+
 START_TEST(it_says_that_it_is_alive)
 {
 	size_t before = count_records(JREC_COLLECTOR);
@@ -1031,6 +1045,7 @@ main(void)
 	ADD(a_reader_holds_retention_back_for_a_while);
 	ADD(a_record_longer_than_a_frame_spans_several);
 	ADD(reload_is_answered);
+	ADD(an_expired_certificate_ends_a_session);
 	ADD(it_says_that_it_is_alive);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
