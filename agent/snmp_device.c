@@ -27,7 +27,6 @@
 #define ROWS_MAX 4096			/* of a table: then it has no end */
 #define STORAGE_ROWS_MAX 256
 #define SEARCH_AGAIN_NS (60 * NS_PER_S)	/* for an interface that was not found */
-#define TIMEOUTS_MAX 3			/* in a row: the engine may be another one */
 #define SEARCHES_MAX 2			/* in one poll */
 
 enum phase { IDLE, DISCOVERY, WAITING, SEARCH, GET, STORAGE, PROCESSORS };
@@ -55,7 +54,6 @@ struct snmp_device {
 	uint32_t if_index;		/* 0: not found yet */
 	int64_t search_ns;		/* not before */
 	size_t chunk_max;
-	unsigned timeouts;
 	struct snmp_reading before;
 	/* the poll under way */
 	enum phase phase;
@@ -67,6 +65,7 @@ struct snmp_device {
 	uint32_t discovery_id;
 	int64_t discovery_again_ns;	/* when to ask once more */
 	int request;			/* id of the one that is out; 0: none */
+	bool asked_twice;		/* it was sent again already */
 	bool fresh;			/* its turn has not come yet */
 	unsigned searches, rows;
 	oid walk[MAX_OID_LEN];		/* last name of the table under way */
@@ -215,7 +214,9 @@ snmp_library_init(void)
 	netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DONT_PERSIST_STATE, 1);
 	netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DISABLE_PERSISTENT_LOAD, 1);
 	netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DISABLE_PERSISTENT_SAVE, 1);
+	/* what a device makes the library say goes nowhere; with no logger at all it is stderr */
 	snmp_disable_log();
+	snmp_enable_calllog();
 	init_snmp("linkwatch-agent");
 }
 
@@ -304,8 +305,8 @@ open_session(struct snmp_device *d)
 	snmp_sess_init(&s);
 	peer_name(d, peer);
 	s.peername = peer;
-	s.retries = 1;
-	s.timeout = (long)(d->timeout_ns / 2 / NS_PER_US);
+	s.retries = 0;			/* we do that: it would not notice another engine */
+	s.timeout = (long)(d->timeout_ns / NS_PER_US);
 	s.callback = on_answer;
 	s.callback_magic = d;
 	if (k->version == SNMP_V3) {
@@ -365,7 +366,6 @@ finish(struct snmp_device *d, enum probe_outcome outcome, uint32_t causes)
 			r.causes |= snmp_values(&d->before, &d->now, r.value, &r.values);
 			d->before = d->now;
 		}
-		d->timeouts = 0;
 	}
 	d->env->done(d->env->arg, d, &r);
 }
@@ -381,10 +381,8 @@ time_is_up(struct snmp_device *d)
 		finish(d, PROBE_NOT_SENT, CAUSE_BIT(CAUSE_LOCAL));
 		return;
 	}
-	if (++d->timeouts >= TIMEOUTS_MAX) {
-		close_session(d);	/* the device may have been replaced */
-		d->engine_stale = true;
-	}
+	close_session(d);
+	d->engine_stale = true;		/* the device may have been replaced, or lost its clock */
 	finish(d, PROBE_LOST, CAUSE_BIT(CAUSE_TIMEOUT));
 }
 
@@ -898,9 +896,6 @@ on_answer(int op, struct snmp_session *session, int request, struct snmp_pdu *pd
 		d->request = 0;
 		time_is_up(d);
 		break;
-	case NETSNMP_CALLBACK_OP_RESEND:
-		d->sent_ns = clock_mono(d->env->clock).ns;
-		break;
 	case NETSNMP_CALLBACK_OP_SEC_ERROR:
 		heard(d);
 		d->request = 0;
@@ -1012,6 +1007,7 @@ snmp_device_poll(struct snmp_device *d, uint64_t token, const struct sockaddr_st
 	d->rtt_ns = 0;
 	d->causes = 0;
 	d->searches = 0;
+	d->asked_twice = false;
 	d->fresh = true;
 	d->now.any = false;
 	go_on(d);
@@ -1048,6 +1044,23 @@ snmp_device_read(struct snmp_device *d, int fd)
 	netsnmp_large_fd_set_cleanup(&set);
 }
 
+/* Half of the time is gone: a datagram was lost, or the device has become another engine. */
+static void
+ask_again(struct snmp_device *d)
+{
+	d->asked_twice = true;
+	if (d->engine.len > 0 && d->rtt_ns == 0) {
+		close_session(d);
+		d->engine_stale = true;
+		d->fresh = true;
+		go_on(d);
+	} else if (d->phase == GET) {
+		send_get(d);
+	} else {
+		send_bulk(d);
+	}
+}
+
 bool
 snmp_device_tick(struct snmp_device *d)
 {
@@ -1057,6 +1070,8 @@ snmp_device_tick(struct snmp_device *d)
 		return false;
 	if (now >= d->deadline_ns)
 		time_is_up(d);
+	else if (d->phase > WAITING && !d->asked_twice && now - d->sent_ns >= d->timeout_ns / 2)
+		ask_again(d);
 	else if (d->phase == DISCOVERY && now >= d->discovery_again_ns)
 		send_discovery(d);
 	else if (d->phase == WAITING)
