@@ -85,7 +85,7 @@ start_ingest(void)
 
 		if (getenv("VERBOSE") == NULL)
 			dup2(fd, 2);
-		_exit(ingest_main(conf, "c.yaml"));
+		exit(ingest_main(conf, "c.yaml"));
 	}
 }
 

@@ -91,7 +91,7 @@ start_store(bool crashed)
 
 		if (getenv("VERBOSE") == NULL)
 			dup2(fd, 2);
-		_exit(store_main(conf, crashed));
+		exit(store_main(conf, crashed));
 	}
 }
 
