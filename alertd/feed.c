@@ -32,6 +32,9 @@ struct feed {
 	uint32_t failures;
 	uint64_t next_seq;		/* expected */
 	bool paused;
+	uint8_t *part;			/* of a record that spans several frames; owned */
+	size_t part_len;
+	uint64_t part_seq;		/* 0: none */
 	struct feed_stat stat;
 };
 
@@ -53,6 +56,7 @@ feed_free(struct feed *f)
 		return;
 	if (f->conn != NULL)
 		conn_close(f->conn);
+	free(f->part);
 	free(f);
 }
 
@@ -99,6 +103,7 @@ ended(struct feed *f, const char *why)
 	f->conn = NULL;
 	f->phase = FEED_IDLE;
 	f->paused = false;
+	f->part_seq = 0;
 	f->opts.ops->state(f->opts.arg, false, why);
 }
 
@@ -345,19 +350,55 @@ on_welcome(struct feed *f, const uint8_t *payload, size_t len)
 	return 0;
 }
 
+/* Keeps a part of a record.  -EPROTO: it does not belong to what came before, or is too long. */
+static int
+keep_part(struct feed *f, const Linkwatch__Pb__FeedRecord *r)
+{
+	if (f->part_seq == 0)
+		f->part_len = 0;
+	else if (f->part_seq != r->seq)
+		return -EPROTO;
+	if (f->part_len + r->payload.len > JOURNAL_RECORD_MAX)
+		return -EPROTO;
+	f->part_seq = r->seq;
+	f->part = xreallocarray(f->part, f->part_len + r->payload.len + 1, 1);
+	if (r->payload.len > 0)
+		memcpy(f->part + f->part_len, r->payload.data, r->payload.len);
+	f->part_len += r->payload.len;
+	return 0;
+}
+
+/* A record, or the last part of one. */
+static int
+whole_record(struct feed *f, Linkwatch__Pb__FeedRecord *r)
+{
+	ProtobufCBinaryData last = r->payload;
+
+	if (f->part_seq == 0) {
+		take_record(f, r);
+		return 0;
+	}
+	if (keep_part(f, r) != 0)
+		return -EPROTO;
+	f->part_seq = 0;
+	r->payload.data = f->part;
+	r->payload.len = f->part_len;
+	take_record(f, r);
+	r->payload = last;
+	return 0;
+}
+
 static int
 on_record(struct feed *f, const uint8_t *payload, size_t len)
 {
 	Linkwatch__Pb__FeedRecord *r = linkwatch__pb__feed_record__unpack(NULL, len, payload);
+	int rc = -EPROTO;
 
-	if (r == NULL || f->phase != FEED_STREAMING || r->seq == 0) {
-		if (r != NULL)
-			linkwatch__pb__feed_record__free_unpacked(r, NULL);
-		return -EPROTO;
-	}
-	take_record(f, r);
-	linkwatch__pb__feed_record__free_unpacked(r, NULL);
-	return 0;
+	if (r != NULL && f->phase == FEED_STREAMING && r->seq != 0)
+		rc = r->more ? keep_part(f, r) : whole_record(f, r);
+	if (r != NULL)
+		linkwatch__pb__feed_record__free_unpacked(r, NULL);
+	return rc;
 }
 
 static int
@@ -381,6 +422,12 @@ on_refusal(struct feed *f, const uint8_t *payload, size_t len)
 
 	if (m == NULL)
 		return -EPROTO;
+	if (m->code == REFUSE_ORDER && f->phase == FEED_STREAMING && f->next_seq > 1) {
+		log_error("feed: the collector's journal ends before record %" PRIu64
+			  ": it is another one; we start at its beginning", f->next_seq);
+		f->next_seq = 1;
+		f->stat.seq = 0;
+	}
 	log_escape(reason, sizeof(reason), m->reason, strlen(m->reason));
 	snprintf(why, sizeof(why), "the collector refuses us: %s (%s)", refusal_name(m->code),
 	    reason);

@@ -12,7 +12,8 @@
  * A record that cannot be read (foreign version, damage) is counted, logged
  * once a minute and passed over: one bad record must not end all alarms.
  * Records repeated by the collector are dropped; numbers that retention took
- * are told by lost().
+ * are told by lost().  A collector whose journal ends before our cursor has
+ * another journal: the feed starts at its beginning and says so.
  */
 #pragma once
 

@@ -21,6 +21,9 @@ $(JOURNAL_DUMP): $(BUILD)/tests/tools/journal_dump.o $(BUILD)/libcommon.a
 
 -include tests/web/web.mk
 
+# --- unit tests that start the real program
+$(BUILD)/tests/unit/alertd/test_kill: | $(BUILD)/linkwatch-alertd
+
 # --- fuzz targets: tests/fuzz/fuzz_X.c, with inputs in tests/fuzz/corpus/X
 #   make fuzz-build     the replayers of this build: each input once, cut and flipped everywhere
 #   make fuzz-replay    runs them all and counts
@@ -56,14 +59,15 @@ fuzz:
 
 # --- scenarios: stories for the alert core on a moving clock
 #   make scenario-build, make scenario; test_scenarios -u FILE rewrites what a story expects
-SCENARIO := $(BUILD)/tests/scenario/test_scenarios
+SCENARIO := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/scenario/test_*.c)))
+SCENARIO_OBJ := $(call objs,$(filter-out tests/scenario/test_%,$(sort $(wildcard tests/scenario/*.c))))
 TEST_PROGRAMS += $(SCENARIO)
 .PHONY: scenario scenario-build
-$(SCENARIO): $(call objs,$(sort $(wildcard tests/scenario/*.c))) $(BUILD)/libalertd.a $(BUILD)/libcommon.a
+$(SCENARIO): $(BUILD)/tests/scenario/%: $(BUILD)/tests/scenario/%.o $(SCENARIO_OBJ) $(BUILD)/libalertd.a $(BUILD)/libcommon.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_alertd) $(LIBS_common)
 scenario-build: $(SCENARIO)
 scenario: scenario-build
-	$(SCENARIO)
+	@for t in $(SCENARIO); do echo "== $$t"; $$t || exit 1; done
 # --- end of the scenarios
 
 # --- the simulator: seeded worlds of agents, a collector and an alertd that crash
