@@ -1,10 +1,10 @@
 /*
- * test_series.c - layouts, values and slots of a link's series, and gathering rows.
+ * test_series.c - layouts, values and slots of a link's series.
  */
 #include <check.h>
 #include <math.h>
 
-#include "collector/gather.h"
+#include "collector/series.h"
 #include "tests/unit/collector/peer.h"
 
 static const struct series_policy policy = { .detail_s = { 86400, 43200, 21600 } };
@@ -197,59 +197,6 @@ START_TEST(times_that_no_file_may_see)
 }
 END_TEST
 
-/* ---------------------------------------------------------------- gathering */
-
-START_TEST(rows_leave_sorted_once_and_without_holes)
-{
-	static const int64_t in[] = { 50, 20, 30, 20, 90, 10 };
-	struct gather g = { 0 };
-	struct rrd_row *rows;
-	size_t n, late;
-	double v;
-
-	for (size_t i = 0; i < sizeof in / sizeof in[0]; i++) {
-		v = (double)in[i];
-		ck_assert_int_eq(gather_add(&g, in[i], &v, 1, 100 - i, 7), i == 3 ? GATHER_REPEAT : GATHER_ADDED);
-	}
-	ck_assert_uint_eq(g.first_seq, 95);
-	n = gather_rows(&g, 10, 10, 1, &rows, &late);
-	ck_assert_uint_eq(late, 1);
-	/* 20 30 (40) 50 (80) 90 */
-	ck_assert_uint_eq(n, 6);
-	ck_assert(rows[0].t == 20 && rows[1].t == 30 && rows[2].t == 40 && rows[3].t == 50);
-	ck_assert(rows[4].t == 80 && rows[5].t == 90);
-	ck_assert(isnan(rows[2].v[0]) && isnan(rows[4].v[0]));
-	ck_assert_double_eq(rows[3].v[0], 50);
-	free(rows);
-	/* The first row after a long silence gets its hole too. */
-	n = gather_rows(&g, -1000, 10, 1, &rows, &late);
-	ck_assert(rows[0].t == 0 && isnan(rows[0].v[0]));
-	ck_assert_uint_eq(late, 0);
-	ck_assert_uint_eq(n, 8);
-	free(rows);
-	gather_fini(&g);
-}
-END_TEST
-
-START_TEST(gathering_is_bounded_and_due_in_time)
-{
-	struct gather g = { 0 };
-	double v = 1;
-
-	ck_assert(!gather_is_due(&g, 1, 0, 0));
-	gather_add(&g, 1, &v, 1, 5, 1000);
-	ck_assert(gather_is_due(&g, 1, 1000000, 1000));
-	ck_assert(!gather_is_due(&g, 2, 500, 1499));
-	ck_assert(gather_is_due(&g, 2, 500, 1500));
-	for (int64_t i = 2; i <= GATHER_MAX; i++)
-		ck_assert_int_eq(gather_add(&g, i, &v, 1, 5, 1000), GATHER_ADDED);
-	ck_assert_int_eq(gather_add(&g, GATHER_MAX + 1, &v, 1, 5, 1000), GATHER_FULL);
-	gather_empty(&g);
-	ck_assert(g.n == 0 && g.first_seq == 0);
-	gather_fini(&g);
-}
-END_TEST
-
 int
 main(void)
 {
@@ -265,8 +212,6 @@ main(void)
 	tcase_add_test(t, odd_values_become_unknown);
 	tcase_add_test(t, slots_follow_the_grid);
 	tcase_add_test(t, times_that_no_file_may_see);
-	tcase_add_test(t, rows_leave_sorted_once_and_without_holes);
-	tcase_add_test(t, gathering_is_bounded_and_due_in_time);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
