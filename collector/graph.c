@@ -38,7 +38,7 @@ static const struct palette palettes[] = {
 		.back = "#161c24", .canvas = "#161c24", .font = "#c5d0dc", .grid = "#93a4b824",
 		.mgrid = "#93a4b840", .axis = "#7d8b9c",
 		.smoke = { "#2a3441", "#41505f", "#5f7186" }, .join = "#8fa1b5",
-		.lost = "#6b2b2e", .gap = "#34322a", .band = "#ff5c9a30",
+		.lost = "#6b2b2e", .gap = "#28271f", .band = "#ff5c9a30",
 		.line = { "#58a6ff", "#f0883e", "#bc8cff", "#2dd4bf", "#ff7b72", "#9aa7b5" },
 		.fill = "#58a6ff38",
 	},
@@ -436,8 +436,10 @@ build_options(struct builder *b)
 		add(b, "--upper-limit=%s", kinds[q->kind].upper);
 	if (kinds[q->kind].percent)
 		add(b, "--rigid");
-	if (!kinds[q->kind].si)
+	if (!kinds[q->kind].si) {
 		add(b, "--units-exponent=0");
+		add(b, "--left-axis-format=%%lg");
+	}
 	if (q->kind == GRAPH_STATUS)
 		add(b, "--y-grid=none");
 	for (size_t i = 0; i < sizeof colors / sizeof *colors; i++)

@@ -1,5 +1,5 @@
 // incidents.js - the list of incidents and the page of one.
-import { t, named, word, gradeWord, causes } from './text.js';
+import { t, named, word, gradeWord, causes, located, deed } from './text.js';
 import { el, api, post, body, stamp, shortStamp, duration, setText, emptyState, stateBadge } from './ui.js';
 import { isOpen, byUrgency } from './wall.js';
 
@@ -11,7 +11,7 @@ function row(i)
 {
 	const cells = [
 		['n', '#' + i.number], ['g', gradeWord(i.grade)], ['s', word(i.state)],
-		['t', named(i, 'title')], ['v', i.vendor], ['l', [word(i.segment), i.located].filter(Boolean).join(' ')],
+		['t', named(i, 'title')], ['v', i.vendor], ['l', located(i.located) || word(i.segment)],
 		['f', shortStamp(i.first_fail)], ['d', lasted(i)], ['h', i.handler || '—'],
 	];
 
@@ -84,15 +84,15 @@ function summaryOf(i)
 		[t('firstFail'), stamp(i.first_fail)], [t('opened'), stamp(i.opened)], [t('acked'), stamp(i.acked)],
 		[t('recovered'), stamp(i.recovered)], [t('closedAt'), stamp(i.closed)], [t('lasted'), lasted(i)],
 		[t('handler'), i.handler || '—'], [t('eta'), stamp(i.eta)], [t('vendor'), i.vendor],
-		[t('located'), [word(i.segment), i.located].filter(Boolean).join(' ') || '—'],
+		[t('located'), located(i.located) || word(i.segment) || '—'],
 	].map(([a, b]) => pair(a, b));
 }
 
 function logOf(list)
 {
 	return list.map((e) => el('li', {}, el('time', {}, stamp(e.at)),
-		el('b', {}, word(e.what)), el('span', { class: 'muted' }, [e.actor, e.role, e.channel]
-			.filter((v, k, a) => v && a.indexOf(v) === k).join(' · ')),
+		el('b', {}, deed(e.what)), el('span', { class: 'muted' }, [e.actor, word(e.role), word(e.channel)]
+			.filter((v, k, a) => v && v !== 'core' && a.indexOf(v) === k).join(' · ')),
 		e.to && e.to !== e.from ? el('span', { class: 'step' }, (e.from ? word(e.from) + ' → ' : '') + word(e.to)) : null,
 		e.note ? el('p', {}, e.note) : null));
 }

@@ -207,7 +207,7 @@ function figuresOf(l, now)
 	const v = l.values || {}, rows = [];
 
 	if (l.probe !== 'snmp') {
-		rows.push([t('rtt'), ms(l.rtt_ms)], [t('minmax'), ms(l.rtt_min_ms) + ' / ' + ms(l.rtt_max_ms)],
+		rows.push([t('rtt'), ms(l.rtt_ms)], [t('minmax'), ms(l.rtt_min_ms).replace(' ms', '') + ' / ' + ms(l.rtt_max_ms)],
 			[t('pdv'), ms(l.pdv_ms)], [t('lossMinute'), percent(l.loss)]);
 	} else {
 		for (const [k, key, f] of [['in_bps', 'inbps', (x) => scaled(x, 'bit/s')],

@@ -169,7 +169,25 @@ const words = {
 	grade: ['级别变化', 'grade'], close: ['关闭', 'closed'], reopen: ['重新打开', 'reopened'],
 	cancel: ['撤销', 'cancelled'], note: ['说明', 'note'], remind: ['催办', 'reminder'],
 	escalate: ['升级通知', 'escalation'], raise: ['级别上升', 'raised'], set: ['填写', 'set'],
+	tell: ['通知', 'told'], merge: ['并单', 'merged'], flap: ['反复', 'flapping'], retry: ['重试', 'retry'],
+	sending: ['发送中', 'sending'], system: ['系统', 'system'], operator: ['值班员', 'operator'],
+	admin: ['管理员', 'admin'], viewer: ['只读', 'viewer'], web: ['页面', 'page'],
 };
+
+const segments = ['', 'user', 'access', 'extranet', 'edge', 'vpc', 'host', 'app'];
+
+// "segment 3", "ambiguous: 3 or 4" with the words of the segments.
+export function located(s)
+{
+	const one = /^segment (\d)$/.exec(s || ''), two = /^ambiguous: (.*)$/.exec(s || '');
+	const name = (n) => word(segments[Number(n)]);
+
+	if (one)
+		return name(one[1]);
+	if (two)
+		return two[1].replace(/\d/g, name).replace(/ or /g, lang ? ' or ' : '或') + (lang ? ' (unclear)' : '（不确定）');
+	return s || '';
+}
 
 // The word people read for a key word of the programs.
 export function word(key)
@@ -179,6 +197,9 @@ export function word(key)
 
 export const gradeWord = (g) => (['—', '一级', '二级', '三级', '四级'][g] || '—') === '—' ? '—'
 	: (lang ? 'P' + g : ['—', '一级', '二级', '三级', '四级'][g]);
+
+// What a line of the time line says happened: "open" is a deed there, not a state.
+export const deed = (what) => what === 'open' ? (lang ? 'opened' : '开单') : word(what);
 
 // Categories of causes, by number.
 export const causes = [

@@ -53,7 +53,7 @@ export function ms(v)
 {
 	if (v === null || v === undefined)
 		return '—';
-	return (v < 1 ? v.toFixed(2) : v < 100 ? v.toFixed(1) : v.toFixed(0)) + ' ms';
+	return (v < 0.1 ? v.toFixed(3) : v < 1 ? v.toFixed(2) : v < 100 ? v.toFixed(1) : v.toFixed(0)) + ' ms';
 }
 
 export function percent(v)

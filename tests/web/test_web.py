@@ -1,0 +1,297 @@
+"""test_web.py - the page in a real headless Chromium.
+
+    test_web.py [--build DIR]           on a stack of its own (stack.py)
+    test_web.py [--shots DIR] ...       also keeps pictures
+
+With LINKWATCH_URL, LINKWATCH_USER and LINKWATCH_PASSWORD in the environment it looks at
+a stack that runs already; then the page of an incident is tried too, if there is one, and
+LINKWATCH_INCIDENT=1 makes its absence a failure.  Ends with "N passed, N failed".
+"""
+import argparse
+import json
+import os
+import sys
+import traceback
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import stack
+from webdriver import Browser, WebDriverError
+
+IMAGES = ("const i = [...document.querySelectorAll('.plot img')];"
+          "return i.length > 0 && i.every(x => !x.hidden && x.complete && x.naturalWidth > 300"
+          " && x.naturalHeight > 60) && i.map(x => [x.dataset.kind, +x.dataset.from, +x.dataset.to])")
+
+
+class Failure(Exception):
+    pass
+
+
+def check(condition, what):
+    if not condition:
+        raise Failure(what)
+
+
+class Tests:
+    def __init__(self, browser, url, user, password, shots, own):
+        self.b, self.url, self.user, self.password = browser, url, user, password
+        self.shots, self.own = shots, own
+        self.link = None
+
+    def shot(self, name):
+        if self.shots:
+            self.b.screenshot(os.path.join(self.shots, name + ".png"))
+
+    def text(self, css="body"):
+        return self.b.run("return document.querySelector(arguments[0]).innerText", css)
+
+    def wait_graphs(self):
+        return self.b.wait(IMAGES, "every graph to be a decoded picture", 20)
+
+    def wait_for_span(self, seconds, slack):
+        return self.b.wait(
+            "const i = document.querySelector('.plot img'); const s = i.dataset.to - i.dataset.from;"
+            "return !i.hidden && Math.abs(s - %d) <= %d && s" % (seconds, slack),
+            "a graph of %d s" % seconds, 20)
+
+    # ------------------------------------------------------------- in this order
+
+    def test_01_wrong_password_is_refused(self):
+        self.b.go(self.url + "/")
+        check("/login" in self.b.url(), "not led to the log-in")
+        self.shot("login")
+        self.b.type("#user", self.user)
+        self.b.type("#password", "not the password")
+        self.b.click("button[type=submit]")
+        self.b.wait("return document.querySelector('.problem.failed')", "the refusal")
+        check("不正确" in self.text(), "the refusal is not in Chinese: " + self.text())
+        self.b.console()        # the 403 of a refused log-in is meant
+
+    def test_02_log_in_and_wall(self):
+        self.b.type("#user", self.user)
+        self.b.type("#password", self.password)
+        self.b.click("button[type=submit]")
+        self.b.wait("return document.querySelectorAll('.tile').length > 0", "tiles on the wall")
+        check("链路" in self.text("#top"), "the wall is not in Chinese first")
+        cookie = self.b.run("return document.cookie")
+        check("lw=" not in cookie.replace("lw_", ""), "scripts can read the session cookie")
+        figures = self.b.wait("const t = [...document.querySelectorAll('.tile .figures b')].map(e => e.innerText);"
+                              "return t.some(x => x.endsWith(' ms')) && t", "an RTT on a tile", 30)
+        check(any(f.endswith("%") for f in figures), "no loss on the wall")
+        words = self.b.run("return [...document.querySelectorAll('.tile .badge')].map(e => e.innerText)")
+        check(words and all(len(w) > 2 for w in words), "a state without a word: %r" % words)
+        self.link = self.b.run("return [...document.querySelectorAll('.tile')].find(t =>"
+                               " t.querySelector('.figures b').innerText.endsWith(' ms')).getAttribute('href')")
+
+    def test_03_wall_updates_by_itself(self):
+        self.b.wait("return document.getElementById('mode').dataset.mode === 'live'", "the live stream")
+        before = self.b.run("return document.getElementById('wall').innerText")
+        self.b.wait("return document.getElementById('wall').innerText !== " + json.dumps(before),
+                    "a figure to change without a reload", 45)
+
+    def test_04_names_are_text(self):
+        if not self.own:
+            return
+        check("<b>转义</b>" in self.text("#wall"), "a name with markup is not shown as text")
+        check(self.b.run("return document.querySelectorAll('#wall b b, #wall script').length") == 0,
+              "a name became markup")
+
+    def test_05_filter_by_state(self):
+        total = self.b.run("return document.querySelectorAll('.tile').length")
+        self.b.click(".tally[data-state='down']")
+        shown = self.b.run("return document.querySelectorAll('.tile:not([hidden])').length")
+        down = int(self.text(".tally[data-state='down'] b"))
+        check(shown == down, "%d tiles shown, %d are down" % (shown, down))
+        self.b.click(".tally[data-state='all']")
+        check(self.b.run("return document.querySelectorAll('.tile:not([hidden])').length") == total,
+              "not all tiles are back")
+
+    def test_06_walls_of_every_size(self):
+        for width, height in ((1920, 1080), (1280, 720), (390, 844)):
+            self.b.viewport(width, height, width < 500)
+            for theme in ("light", "dark"):
+                self.b.run("document.documentElement.dataset.theme = arguments[0]", theme)
+                self.shot("wall-zh-%s-%d" % (theme, width))
+            over = self.b.run("return document.documentElement.scrollWidth - innerWidth")
+            check(over <= 0, "%d px wider than a screen of %d" % (over, width))
+        self.b.run("document.documentElement.dataset.theme = 'auto'")
+        self.b.viewport(1920, 1080)
+
+    def test_07_link_page_draws(self):
+        self.b.go(self.url + self.link)
+        graphs = self.wait_graphs()
+        check("rtt" in [g[0] for g in graphs], "no RTT graph: %r" % graphs)
+        colours = self.b.run(
+            "const i = document.querySelector('.plot img'), c = document.createElement('canvas');"
+            "c.width = i.naturalWidth; c.height = i.naturalHeight; const x = c.getContext('2d');"
+            "x.drawImage(i, 0, 0); const d = x.getImageData(0, 0, c.width, c.height).data, s = new Set();"
+            "for (let k = 0; k < d.length; k += 4) s.add(d[k] << 16 | d[k + 1] << 8 | d[k + 2]);"
+            "return s.size")
+        check(colours > 20, "the graph has %d colours: nothing is drawn" % colours)
+        check(self.b.run("return document.querySelector('.plot img').alt.length") > 20, "a graph without words")
+        self.shot("link-zh-1h")
+
+    def test_08_spans(self):
+        for i, (key, seconds) in enumerate((("1h", 3600), ("1d", 86400), ("1w", 604800),
+                                            ("1m", 31 * 86400), ("1y", 366 * 86400))):
+            self.b.click("[data-span='%s']" % key)
+            self.wait_for_span(seconds, seconds // 100)
+            check(self.b.run("return document.querySelector(\"[data-span='%s']\").ariaPressed" % key) == "true",
+                  key + " is not marked")
+            self.shot("link-zh-" + key)
+
+    def test_09_drag_zooms(self):
+        self.b.click("[data-span='1d']")
+        self.wait_for_span(86400, 900)
+        before = self.b.run("return document.querySelector('.plot img').src")
+        self.b.drag(".plot img", 0.5, 0.75)
+        span = self.b.wait("const i = document.querySelector('.plot img');"
+                           "const s = i.dataset.to - i.dataset.from; return s < 40000 && s", "the zoomed graph")
+        check(14000 < span < 30000, "a quarter of a day was dragged, %d s are shown" % span)
+        check(self.b.run("return document.querySelector('.plot img').src") != before, "the picture is the same")
+        check("from=" in self.b.url(), "the address does not hold the zoom")
+        self.shot("link-zh-zoom")
+        self.b.go(self.b.url())
+        self.wait_for_span(span, 60)
+
+    def test_10_buttons_and_keys(self):
+        self.b.click("#zoom-in")
+        half = self.b.wait("const i = document.querySelector('.plot img'); const s = i.dataset.to - i.dataset.from;"
+                           "return s < 15500 && s", "half the span")
+        self.b.key("-")
+        self.b.wait("const i = document.querySelector('.plot img'); return i.dataset.to - i.dataset.from > %d" %
+                    (half * 1.8), "twice the span")
+        end = self.b.run("return +document.querySelector('.plot img').dataset.to")
+        self.b.key("left")
+        self.b.wait("return +document.querySelector('.plot img').dataset.to < %d" % (end - 1000), "earlier time")
+        self.b.key("escape")
+        self.wait_for_span(3600, 60)
+        self.b.key("2")
+        self.wait_for_span(86400, 900)
+
+    def test_11_other_kinds_of_link(self):
+        if not self.own:
+            return
+        for link, kinds in (("pudong-1/uplink", {"traffic", "errors", "status"}), ("xuhui-1/server", {"host"}),
+                            ("pudong-1/portal", {"rtt", "loss", "pdv"})):
+            self.b.go(self.url + "/link/" + link)
+            check({g[0] for g in self.wait_graphs()} == kinds, "graphs of " + link)
+            self.shot("link-zh-" + link.replace("/", "-"))
+
+    def test_12_agents(self):
+        self.b.go(self.url + "/agents")
+        self.b.wait("return document.querySelectorAll('tbody tr').length > 0", "an agent")
+        check("在线" in self.text("#main"), "no agent is connected: " + self.text("#main"))
+        self.shot("agents-zh")
+
+    def test_13_incidents(self):
+        self.b.go(self.url + "/incidents")
+        self.b.wait("return document.querySelector('#main .card').children.length > 0", "the list or its empty state")
+        self.b.click("[data-show='showAll']")
+        self.shot("incidents-zh")
+        row = self.b.run("const a = document.querySelector('td.t a'); return a && a.getAttribute('href')")
+        if row is None:
+            check("LINKWATCH_INCIDENT" not in os.environ, "there is no incident")
+            check(self.b.run("return document.querySelector('.empty') !== null"), "no rows and no words either")
+            return
+        self.b.go(self.url + row)
+        self.b.wait("return document.querySelectorAll('.timeline li').length > 0", "a time line")
+        check(self.text("h1").startswith("#"), "no number in the title")
+        self.shot("incident-zh")
+        note = "浏览器测试 <i>note</i> %d" % os.getpid()
+        self.b.type("#note-note", note)
+        self.b.click("form[data-act='note'] button")
+        self.b.wait("return document.querySelector('.timeline').innerText.includes(%s)" % json.dumps(note),
+                    "the note in the time line")
+
+    def test_14_english(self):
+        self.b.go(self.url + "/")
+        self.b.click("#lang")
+        self.b.wait("return document.documentElement.lang === 'en' && document.querySelector('.tile')", "English")
+        text = self.text("#top")
+        check("Wall" in text and "Incidents" in text, "not in English: " + text)
+        for width, theme in ((1920, "light"), (1280, "dark")):
+            self.b.viewport(width, width * 9 // 16)
+            self.b.run("document.documentElement.dataset.theme = arguments[0]", theme)
+            self.shot("wall-en-%s-%d" % (theme, width))
+        self.b.viewport(1920, 1080)
+        self.b.run("document.documentElement.dataset.theme = 'auto'")
+        self.b.go(self.url + self.link)
+        self.wait_graphs()
+        check("Round-trip" in self.text("#main"), "the link page is not in English")
+        self.shot("link-en")
+        self.b.click("#lang")
+        self.b.wait("return document.documentElement.lang === 'zh-CN'", "Chinese again")
+
+    def test_15_theme_button(self):
+        self.b.click("#theme")
+        self.b.click("#theme")
+        check(self.b.run("return document.documentElement.dataset.theme") == "dark", "not dark after two presses")
+        self.b.go(self.url + "/")
+        back = self.b.run("return getComputedStyle(document.body).backgroundColor")
+        check(back == "rgb(12, 17, 23)", "the theme does not stay: " + back)
+        self.b.click("#theme")
+
+    def test_16_nothing_on_the_console(self):
+        said = self.b.console()
+        check(not said, "the console says: " + "; ".join(said[:5]))
+
+    def test_17_nothing_from_elsewhere(self):
+        names = self.b.run("return performance.getEntriesByType('resource').map(e => e.name)")
+        other = [n for n in names if not n.startswith((self.url + "/", "blob:" + self.url))]
+        check(names and not other, "loaded from elsewhere: %r" % other)
+
+    def test_18_log_out(self):
+        self.b.click("#logout")
+        self.b.wait("return location.pathname === '/login'", "the log-in page")
+        self.b.go(self.url + "/incidents")
+        check("/login" in self.b.url(), "still logged in")
+
+
+def run(tests):
+    passed = failed = 0
+    for name in sorted(n for n in dir(tests) if n.startswith("test_")):
+        try:
+            getattr(tests, name)()
+            passed += 1
+            print("ok   " + name, flush=True)
+        except (Failure, WebDriverError) as e:
+            failed += 1
+            print("FAIL %s: %s" % (name, e), flush=True)
+            if tests.shots:
+                tests.shot("failed-" + name)
+        except Exception:
+            failed += 1
+            print("FAIL %s:\n%s" % (name, traceback.format_exc()), flush=True)
+    return passed, failed
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", default=os.environ.get("BUILD", "build"))
+    parser.add_argument("--shots")
+    args = parser.parse_args()
+    url, own = os.environ.get("LINKWATCH_URL"), None
+    user, password = os.environ.get("LINKWATCH_USER"), os.environ.get("LINKWATCH_PASSWORD")
+    if args.shots:
+        os.makedirs(args.shots, exist_ok=True)
+    if url is None:
+        own = stack.Stack(args.build)
+        url, user, password = own.url, stack.USER, stack.PASSWORD
+    try:
+        browser = Browser()
+        try:
+            passed, failed = run(Tests(browser, url.rstrip("/"), user, password, args.shots, own))
+        finally:
+            browser.close()
+    finally:
+        ended = own.stop() if own else {}
+    if any(status != 0 for status in ended.values()):
+        print("FAIL a process did not end well: %r" % ended)
+        failed += 1
+    print("%d passed, %d failed" % (passed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
