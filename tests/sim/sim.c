@@ -89,6 +89,11 @@ add(struct sim_result *sum, const struct sim_result *r)
 	sum->refused += r->refused;
 	sum->excused += r->excused;
 	sum->acks += r->acks;
+	sum->messages += r->messages;
+	sum->accepted += r->accepted;
+	sum->repeats += r->repeats;
+	sum->incidents += r->incidents;
+	sum->outages += r->outages;
 }
 
 int
@@ -116,8 +121,10 @@ main(int argc, char **argv)
 	printf("%" PRIu64 " worlds, %" PRIu64 " events, %.0f s; kills %" PRIu64 " power cuts %" PRIu64
 	    " disk errors %" PRIu64 " frames lost %" PRIu64 "\nsamples %" PRIu64 ": delivered %" PRIu64
 	    ", told as lost %" PRIu64 ", refused %" PRIu64 ", gone with a killed process %" PRIu64
-	    "; acks %" PRIu64 "; failed worlds %" PRIu64 "\n", a.count, sum.steps, sum.seconds, sum.kills,
+	    "; acks %" PRIu64 "\noutages %" PRIu64 ", incidents %" PRIu64 ", messages %" PRIu64 ", taken by gateways %"
+	    PRIu64 ", possible repeats %" PRIu64 "\nfailed worlds %" PRIu64 "\n", a.count, sum.steps, sum.seconds, sum.kills,
 	    sum.cuts, sum.disk_errors, sum.frames_lost, sum.samples, sum.delivered, sum.gaps, sum.refused,
-	    sum.excused, sum.acks, failed);
+	    sum.excused, sum.acks, sum.outages, sum.incidents,
+	    sum.messages, sum.accepted, sum.repeats, failed);
 	return failed == 0 ? 0 : 1;
 }

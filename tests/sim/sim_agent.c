@@ -234,6 +234,19 @@ sim_agent_is_done(const struct sim_agent *a)
 	return st.batches == 0 && st.memory_bytes == 0 && us.state == UPLINK_UP;
 }
 
+bool
+sim_agent_is_live(const struct sim_agent *a)
+{
+	struct spool_stat st;
+	struct uplink_stat us;
+
+	if (!a->proc.up || a->spool == NULL)
+		return false;
+	spool_stat(a->spool, &st);
+	uplink_stat(a->uplink, &us);
+	return st.batches <= 2 && st.memory_bytes == 0 && us.state == UPLINK_UP;
+}
+
 void
 sim_agent_describe(const struct sim_agent *a, char *out, size_t n)
 {

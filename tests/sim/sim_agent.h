@@ -32,5 +32,7 @@ void sim_agent_init(struct sim_agent *, struct world *, int number, struct net_s
     struct oracle *);
 /* Has it nothing left to send, and is it connected? */
 bool sim_agent_is_done(const struct sim_agent *);
+/* Is it connected, with no more to send than what it has just measured? */
+bool sim_agent_is_live(const struct sim_agent *);
 /* One line of its state. */
 void sim_agent_describe(const struct sim_agent *, char *out, size_t n);

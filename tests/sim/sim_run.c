@@ -6,16 +6,23 @@
  */
 #include "tests/sim/sim_run.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/frame.h"
 #include "common/links.h"
+#include "collector/session.h"
 #include "tests/sim/sim_agent.h"
+#include "tests/sim/sim_alertd.h"
 #include "tests/sim/sim_bugs.h"
 #include "tests/sim/sim_collector.h"
 
 #define HEAL_NS (300 * NS_PER_S)	/* within this everything must have drained */
+#define SETTLE_MIN_NS (60 * NS_PER_S)	/* alertd: after the last fault */
+#define SETTLE_NS (600 * NS_PER_S)
+#define ALERT_SHARE 0.4			/* of the worlds have an alertd */
+#define OUTAGES_MAX 2			/* of an agent's links: more would be flapping */
 
 struct run {
 	struct world w;
@@ -23,13 +30,29 @@ struct run {
 	struct sim_collector collector;
 	struct sim_agent agent[ORACLE_AGENTS];
 	int agents;
+	bool alerts;			/* this world has an alertd */
+	struct sim_alertd alertd;
+	struct told *told;
+	int outages[ORACLE_AGENTS];
 	int64_t faults_until;
 	struct {			/* how likely each kind of fault is, in this world */
-		double kill_agent, kill_collector, die_in_write, cut, block, full, sync, clock;
+		double kill_agent, kill_collector, kill_alertd, die_in_write, cut, block, full, sync, clock,
+		    outage;
 	} p;
 };
 
 /* ---------------------------------------------------------------------- the tap */
+
+static void
+tap_feed_ack(struct run *r, const uint8_t *payload, size_t len)
+{
+	Linkwatch__Pb__FeedAck *ack = linkwatch__pb__feed_ack__unpack(NULL, len, payload);
+
+	if (ack != NULL) {
+		told_feed_ack(r->told, ack->seq);
+		linkwatch__pb__feed_ack__free_unpacked(ack, NULL);
+	}
+}
 
 static void
 tap(void *arg, struct proc *from, const struct identity *client, uint8_t type,
@@ -40,6 +63,8 @@ tap(void *arg, struct proc *from, const struct identity *client, uint8_t type,
 	Linkwatch__Pb__Ack *ack;
 	Linkwatch__Pb__Hello *hello;
 
+	if (from == &r->alertd.proc && type == FRAME_FEED_ACK)
+		tap_feed_ack(r, payload, len);
 	if (agent < 0)
 		return;
 	if (from == &r->agent[agent].proc && type == FRAME_HELLO &&
@@ -104,6 +129,25 @@ disk_fault(struct run *r, double capacity_share)
 }
 
 static void
+link_comes_back(void *arg)
+{
+	struct sim_agent *a = arg;
+
+	world_trace(a->proc.world, "%s: its links work again", a->proc.name);
+	a->link_down = false;
+}
+
+static void
+outage(struct run *r, struct sim_agent *a)
+{
+	if (a->link_down || r->outages[a->number]++ >= OUTAGES_MAX)
+		return;
+	world_trace(&r->w, "%s: its links are down", a->proc.name);
+	a->link_down = true;
+	world_after(&r->w, world_between(&r->w, 2 * NS_PER_S, 40 * NS_PER_S), NULL, link_comes_back, a);
+}
+
+static void
 one_fault(struct run *r)
 {
 	struct world *w = &r->w;
@@ -119,6 +163,13 @@ one_fault(struct run *r)
 		if (p->up)
 			sim_disk_die_in(p->view, world_between(w, 0, 30));
 	}
+	if (r->alerts && world_chance(w, r->p.kill_alertd))
+		proc_kill(&r->alertd.proc, false, 10);
+	if (r->alerts && world_chance(w, r->p.cut))
+		net_cut(w->net, &r->alertd.proc, world_chance(w, 0.5) ?
+		    world_between(w, NS_PER_S, 40 * NS_PER_S) : 0);
+	if (world_chance(w, r->p.outage))
+		outage(r, a);
 	if (world_chance(w, r->p.cut))
 		net_cut(w->net, &a->proc, 0);
 	if (world_chance(w, r->p.block))
@@ -145,6 +196,38 @@ faults(void *arg)
 /* ------------------------------------------------------------------- a whole world */
 
 static void
+choose_faults(struct run *r)
+{
+	struct world *w = &r->w;
+
+	r->p.kill_agent = sometimes(w, 0.6, 0.08);
+	r->p.kill_collector = sometimes(w, 0.6, 0.08);
+	r->p.die_in_write = sometimes(w, 0.6, 0.15);
+	r->p.cut = sometimes(w, 0.6, 0.2);
+	r->p.block = sometimes(w, 0.5, 0.1);
+	r->p.full = sometimes(w, 0.3, 0.1);
+	r->p.sync = sometimes(w, 0.3, 0.1);
+	r->p.clock = r->alerts ? 0 : sometimes(w, 0.2, 0.05);
+	r->p.outage = r->alerts ? 0.15 : 0;
+	r->p.kill_alertd = sometimes(w, 0.6, 0.1);
+	r->faults_until = world_between(w, 30, 120) * NS_PER_S;
+	if (!r->alerts)
+		return;
+	r->alertd.gateway_fault = sometimes(w, 0.7, 0.3);
+	r->alertd.db_fault = sometimes(w, 0.3, 0.2);
+	r->alertd.die = sometimes(w, 0.6, 0.01);
+}
+
+static bool
+needs_alerts(const char *bug)
+{
+	for (const struct sim_bug *b = sim_bugs; b->name != NULL; b++)
+		if (strcmp(b->name, bug) == 0)
+			return b->alerts;
+	return false;
+}
+
+static void
 set_up(struct run *r, const struct sim_opts *o, Linkwatch__Pb__Plan **plan)
 {
 	struct world *w = &r->w;
@@ -168,18 +251,16 @@ set_up(struct run *r, const struct sim_opts *o, Linkwatch__Pb__Plan **plan)
 		mend_disk(p);
 	net_tap(w->net, tap, r);
 	net_quality(w->net, world_between(w, NS_PER_MS, 2 * NS_PER_S), world_between(w, 3000, 10000000));
-	r->p.kill_agent = sometimes(w, 0.6, 0.08);
-	r->p.kill_collector = sometimes(w, 0.6, 0.08);
-	r->p.die_in_write = sometimes(w, 0.6, 0.15);
-	r->p.cut = sometimes(w, 0.6, 0.2);
-	r->p.block = sometimes(w, 0.5, 0.1);
-	r->p.full = sometimes(w, 0.3, 0.1);
-	r->p.sync = sometimes(w, 0.3, 0.1);
-	r->p.clock = sometimes(w, 0.2, 0.05);
-	r->faults_until = world_between(w, 30, 120) * NS_PER_S;
+	r->told = told_new(w);
+	r->alerts = world_chance(w, ALERT_SHARE) || needs_alerts(o->bug);
+	if (r->alerts)
+		sim_alertd_init(&r->alertd, w, &r->collector.server, r->told);
+	choose_faults(r);
 	proc_start(&r->collector.proc);
 	for (int i = 0; i < r->agents; i++)
 		proc_start(&r->agent[i].proc);
+	if (r->alerts)
+		proc_start(&r->alertd.proc);
 	faults(r);
 }
 
@@ -195,8 +276,62 @@ heal(struct run *r)
 	}
 	for (int i = 0; i < r->agents; i++) {
 		net_cut(r->w.net, &r->agent[i].proc, 1);
-		r->agent[i].silent = true;
+		r->agent[i].link_down = false;
 	}
+	if (r->alerts) {
+		net_cut(r->w.net, &r->alertd.proc, 1);
+		r->alertd.gateway_fault = r->alertd.db_fault = r->alertd.die = 0;
+	}
+	world_trace(&r->w, "everything works again");
+}
+
+/* Has alertd decided on everything that the agents have measured, and told it? */
+static bool
+is_settled(const struct run *r, char *out, size_t n)
+{
+	struct journal_stat st;
+
+	for (int i = 0; i < r->agents; i++)
+		if (!sim_agent_is_live(&r->agent[i])) {
+			sim_agent_describe(&r->agent[i], out, n);
+			return false;
+		}
+	if (!r->collector.proc.up || r->collector.hub == NULL) {
+		snprintf(out, n, "the collector does not run");
+		return false;
+	}
+	journal_stat(hub_journal(r->collector.hub), &st);
+	if (r->alertd.decided_seq + 10 < st.next_seq) {
+		snprintf(out, n, "alertd has decided up to record %" PRIu64 " of %" PRIu64,
+		    r->alertd.decided_seq, st.next_seq - 1);
+		return false;
+	}
+	return sim_alertd_is_quiet(&r->alertd, out, n);
+}
+
+/* The agents go on measuring, all is well: alertd must come to rest. */
+static void
+settle(struct run *r, uint64_t max_steps)
+{
+	int64_t begin = r->w.now;
+	bool settled = false;
+	struct disk *view;
+	char text[256] = "";
+
+	while (!settled && (max_steps == 0 || r->w.steps < max_steps) &&
+	    world_step(&r->w, begin + SETTLE_NS))
+		settled = r->w.steps % 64 == 0 && r->w.now - begin >= SETTLE_MIN_NS &&
+		    is_settled(r, text, sizeof text);
+	if (r->w.failed || (max_steps != 0 && r->w.steps >= max_steps))
+		return;
+	if (!settled && !is_settled(r, text, sizeof text)) {
+		world_fail(&r->w, "%.0f s after the last fault alertd is not at rest: %s",
+		    (double)SETTLE_NS / 1e9, text);
+		return;
+	}
+	view = sim_disk_view(r->collector.proc.platter);
+	told_check(r->told, view);
+	view->ops->close(view);
 }
 
 static bool
@@ -239,13 +374,17 @@ tear_down(struct run *r, struct sim_result *out)
 	struct oracle_stat os;
 	struct net_stat ns;
 	struct sim_disk_stat ds;
+	struct told_stat ts;
 
+	told_stat(r->told, &ts);
 	oracle_stat(r->oracle, &os);
 	net_stat(r->w.net, &ns);
 	*out = (struct sim_result){ .failed = r->w.failed, .steps = r->w.steps,
 		.seconds = (double)r->w.now / 1e9, .frames_lost = ns.lost, .samples = os.produced,
 		.delivered = os.delivered, .gaps = os.gaps, .refused = os.refused,
-		.excused = os.excused, .acks = os.acks };
+		.excused = os.excused, .acks = os.acks, .messages = ts.messages,
+		.accepted = ts.accepted, .repeats = ts.repeats, .incidents = ts.incidents,
+		.outages = ts.outages };
 	snprintf(out->why, sizeof out->why, "%s", r->w.why);
 	for (struct proc *p = r->w.procs; p != NULL; p = p->next) {
 		sim_platter_stat(p->platter, &ds);
@@ -254,8 +393,10 @@ tear_down(struct run *r, struct sim_result *out)
 		out->disk_errors += ds.failed_syncs + ds.full;
 		proc_fini(p);
 	}
+	sim_alertd_fini(&r->alertd);
 	world_fini(&r->w);
 	oracle_free(r->oracle);
+	told_free(r->told);
 }
 
 void
@@ -264,14 +405,19 @@ sim_run(const struct sim_opts *o, struct sim_result *out)
 	struct run r;
 	Linkwatch__Pb__Plan *plan;
 	bool quiet = false;
+	int64_t until;
 
 	memset(&r, 0, sizeof r);
 	set_up(&r, o, &plan);
 	while (world_step(&r.w, r.faults_until) && (o->max_steps == 0 || r.w.steps < o->max_steps))
 		;
 	heal(&r);
-	while (!quiet && (o->max_steps == 0 || r.w.steps < o->max_steps) &&
-	    world_step(&r.w, r.faults_until + HEAL_NS))
+	if (r.alerts)
+		settle(&r, o->max_steps);
+	for (int i = 0; i < r.agents; i++)
+		r.agent[i].silent = true;
+	until = r.w.now + HEAL_NS;
+	while (!quiet && (o->max_steps == 0 || r.w.steps < o->max_steps) && world_step(&r.w, until))
 		quiet = r.w.steps % 64 == 0 && is_quiet(&r);
 	if (o->max_steps == 0 || r.w.steps < o->max_steps)
 		check_end(&r, quiet || is_quiet(&r));

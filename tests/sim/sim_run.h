@@ -14,10 +14,14 @@ struct sim_result {
 	double seconds;			/* simulated */
 	uint64_t kills, cuts, disk_errors, frames_lost;
 	uint64_t samples, delivered, gaps, refused, excused, acks;
+	uint64_t messages, accepted, repeats, incidents, outages;	/* of worlds with an alertd */
 };
 
 /* The planted bugs, ended by NULL. */
-extern const struct sim_bug { const char *name, *what; } sim_bugs[];
+extern const struct sim_bug {
+	const char *name, *what;
+	bool alerts;			/* needs a world with an alertd */
+} sim_bugs[];
 
 struct sim_opts {
 	uint64_t seed, max_steps;	/* max_steps 0: no limit */

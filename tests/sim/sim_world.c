@@ -4,6 +4,7 @@
 #include "tests/sim/sim_world.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,21 @@ struct sim_event {
 	void *arg;
 };
 
+struct world_block {
+	struct world_block *next;
+	max_align_t data[];
+};
+
+void *
+world_alloc(struct world *w, size_t n)
+{
+	struct world_block *b = xcalloc(1, sizeof *b + n);
+
+	b->next = w->blocks;
+	w->blocks = b;
+	return b->data;
+}
+
 void
 world_init(struct world *w, uint64_t seed, const char *bug, bool verbose)
 {
@@ -34,8 +50,14 @@ world_init(struct world *w, uint64_t seed, const char *bug, bool verbose)
 void
 world_fini(struct world *w)
 {
+	struct world_block *b;
+
 	net_free(w->net);
 	free(w->heap);
+	while ((b = w->blocks) != NULL) {
+		w->blocks = b->next;
+		free(b);
+	}
 }
 
 void

@@ -50,6 +50,7 @@ struct world {
 	struct proc *procs;
 	struct net *net;
 	const char *bug;		/* planted; "" none */
+	struct world_block *blocks;
 	bool failed, verbose;
 	char why[512];
 };
@@ -62,6 +63,8 @@ void world_fini(struct world *);
 void world_after(struct world *, int64_t delay_ns, struct proc *p, void (*fn)(void *arg), void *arg);
 /* One event; false when there is none before until, or the world has failed. */
 bool world_step(struct world *, int64_t until);
+/* Memory that lives as long as the world, zeroed. */
+void *world_alloc(struct world *, size_t n);
 /* The first failure stands. */
 void world_fail(struct world *, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A line of what happens, for --verbose. */
