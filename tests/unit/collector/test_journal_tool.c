@@ -61,7 +61,7 @@ teardown(void)
 static char *
 run(const char *where, const char *words, int want)
 {
-	char *copy = strdup(words), *argv[8], *text = xcalloc(1, 65536);
+	char *copy = strdup(words), *argv[16], *text = xcalloc(1, 65536);
 	int argc = 0, saved = dup(1), fd = open(out_path, O_CREAT | O_TRUNC | O_RDWR, 0600), status;
 
 	for (char *w = strtok(copy, " "); w != NULL; w = strtok(NULL, " "))
