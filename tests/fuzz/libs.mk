@@ -4,3 +4,5 @@ FUZZ_OBJ_journal := $(BUILD)/tests/sim/sim_disk.o
 FUZZ_LIBS_admit := collector common
 FUZZ_LIBS_session := collector common
 FUZZ_OBJ_session := $(BUILD)/tests/sim/sim_disk.o
+FUZZ_LIBS_icmp := agent common
+FUZZ_LIBS_snmp := agent common
