@@ -218,8 +218,7 @@ parse_seconds(const char *s, int64_t *ns)
 
 	errno = 0;
 	v = strtoll(s, &end, 10);
-	*ns = v * NS_PER_S;
-	return errno == 0 && end != s && *end == '\0' && v >= 0 && v < INT64_MAX / NS_PER_S;
+	return errno == 0 && end != s && *end == '\0' && v >= 0 && !__builtin_mul_overflow(v, NS_PER_S, ns);
 }
 
 static int
