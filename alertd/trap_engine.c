@@ -62,11 +62,12 @@ trap_engine_load(struct trap_engine *e, const char *dir, char *why, size_t n)
 	char text[128] = "";
 	int rc = disk_open_real(dir, &disk);
 
-	if (rc == 0)
-		rc = disk_read_file(disk, "snmp-engine", sizeof(text) - 1, &data, &len);
+	if (rc != 0)
+		goto out;
+	rc = disk_read_file(disk, "snmp-engine", sizeof(text) - 1, &data, &len);
 	if (rc == 0)
 		memcpy(text, data, len);
-	if (rc == -ENOENT || rc == -EFBIG)
+	if (rc == -ENOENT || rc == -EFBIG)	/* none yet, or not ours */
 		rc = 0;
 	if (rc == 0 && !parse(e, text)) {
 		if (text[0] != '\0')
@@ -76,6 +77,7 @@ trap_engine_load(struct trap_engine *e, const char *dir, char *why, size_t n)
 	e->boots++;
 	if (rc == 0)
 		rc = save(e, disk);
+out:
 	if (rc != 0)
 		snprintf(why, n, "%s/snmp-engine: %s", dir, strerror(-rc));
 	free(data);
