@@ -1,0 +1,477 @@
+"""test_http.py - bad and hostile requests against the real web process.
+
+    test_http.py [--build DIR]
+
+Raw sockets where a client library would be too polite.  After each kind of abuse the page must
+still answer, and at the end the process must end well (in a sanitizer build that includes
+leaks).  Ends with "N passed, N failed".
+"""
+import argparse
+import http.client
+import json
+import os
+import signal
+import socket
+import ssl
+import sys
+import time
+import traceback
+import urllib.parse
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import stack
+
+TLS = ssl.create_default_context()
+TLS.check_hostname = False
+TLS.verify_mode = ssl.CERT_NONE
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+class Failure(Exception):
+    pass
+
+
+def check(condition, what):
+    if not condition:
+        raise Failure(what)
+
+
+class Client:
+    def __init__(self, url):
+        self.host, port = url.split("://")[1].split(":")
+        self.port = int(port)
+        self.cookie = None
+
+    def ask(self, method, path, body=None, headers=None, cookie=True):
+        """status, headers, body"""
+        c = http.client.HTTPSConnection(self.host, self.port, timeout=20, context=TLS)
+        h = dict(headers or {})
+        if cookie and self.cookie:
+            h["Cookie"] = self.cookie
+        try:
+            c.request(method, path, body, h)
+            r = c.getresponse()
+            return r.status, r.headers, r.read()
+        finally:
+            c.close()
+
+    def log_in(self, user=stack.USER, password=stack.PASSWORD):
+        body = urllib.parse.urlencode({"user": user, "password": password})
+        status, headers, _ = self.ask("POST", "/login", body, FORM, cookie=False)
+        if status == 303:
+            self.cookie = headers["Set-Cookie"].split(";")[0]
+        return status, headers
+
+    def raw(self, data, limit=20, read=True):
+        """What comes back for bytes as they are; b"" if the peer just closes."""
+        s = TLS.wrap_socket(socket.create_connection((self.host, self.port), limit))
+        out = b""
+        try:
+            s.sendall(data)
+            while read:
+                part = s.recv(65536)
+                if not part:
+                    break
+                out += part
+                if b"\r\n\r\n" in out and len(out) > 60 and b"Connection: close" not in data:
+                    break
+        except (ConnectionError, ssl.SSLError, socket.timeout):
+            pass
+        finally:
+            s.close()
+        return out
+
+    def csrf(self):
+        page = self.ask("GET", "/")[2].decode()
+        return page.split('data-csrf="')[1].split('"')[0]
+
+
+def status_of(answer):
+    return int(answer.split(b" ")[1]) if answer.startswith(b"HTTP/") else None
+
+
+class Tests:
+    def __init__(self, own):
+        self.own, self.c = own, Client(own.url)
+
+    def alive(self):
+        status, _, body = self.c.ask("GET", "/api/status")
+        check(status == 200 and json.loads(body)["links"] == 10, "the page does not answer any more: %d" % status)
+
+    # --------------------------------------------------------------- who may
+
+    def test_01_nothing_without_log_in(self):
+        for path in ("/", "/incidents", "/agents", "/link/pudong-1/extranet", "/incident/1"):
+            status, headers, _ = self.c.ask("GET", path)
+            check(status == 303 and headers["Location"].startswith("/login"), path)
+        for path in ("/api/status", "/api/links", "/api/link/pudong-1/extranet", "/api/events", "/api/agents",
+                     "/api/incidents", "/api/series/pudong-1/extranet", "/graph/pudong-1/extranet"):
+            status, _, body = self.c.ask("GET", path)
+            check(status == 401 and json.loads(body)["error"]["code"] == "login", "%s: %d" % (path, status))
+        for path in ("/api/incident/1/ack", "/logout"):
+            check(self.c.ask("POST", path, "", FORM)[0] in (303, 401), path)
+
+    def test_02_cookie_and_headers(self):
+        status, headers = self.c.log_in()
+        check(status == 303 and headers["Location"] == "/", "log-in: %d" % status)
+        cookie = headers["Set-Cookie"]
+        for word in ("__Host-lw=", "HttpOnly", "Secure", "SameSite=Strict", "Path=/"):
+            check(word in cookie, "no %s in %s" % (word, cookie))
+        _, headers, _ = self.c.ask("GET", "/")
+        check("'unsafe" not in headers["Content-Security-Policy"] and
+              "default-src 'none'" in headers["Content-Security-Policy"], "CSP")
+        for name, value in (("X-Content-Type-Options", "nosniff"), ("X-Frame-Options", "DENY"),
+                            ("Cache-Control", "no-store")):
+            check(headers[name] == value, name)
+        page = self.c.ask("GET", "/")[2].decode()
+        check("<script>" not in page and "onclick" not in page and " style=" not in page, "inline script or style")
+        self.alive()
+
+    def test_03_foreign_cookies(self):
+        for value in ("0" * 64, "f" * 64, "", "x" * 64, "0" * 5000, "..", "%00"):
+            status, _, _ = self.c.ask("GET", "/api/status", headers={"Cookie": "__Host-lw=" + value}, cookie=False)
+            check(status == 401, "%s gives %d" % (value[:10], status))
+        two = self.c.cookie + "; __Host-lw=" + "0" * 64
+        check(self.c.ask("GET", "/api/status", headers={"Cookie": two}, cookie=False)[0] == 401, "two cookies")
+
+    def test_04_changes_need_the_token(self):
+        post = lambda **h: self.c.ask("POST", "/api/incident/1/note", "note=x", {**FORM, **h})
+        check(post()[0] == 403, "no token")
+        check(post(**{"X-CSRF-Token": "0" * 64})[0] == 403, "a wrong token")
+        other = Client(self.own.url)
+        other.log_in()
+        check(post(**{"X-CSRF-Token": other.csrf()})[0] == 403, "the token of another session")
+        good = self.c.csrf()
+        check(post(**{"X-CSRF-Token": good, "Origin": "https://evil.example"})[0] == 403, "another origin")
+        check(post(**{"X-CSRF-Token": good, "Content-Type": "text/plain"})[0] == 400, "text/plain")
+        status, _, body = post(**{"X-CSRF-Token": good})
+        check(status == 503 and json.loads(body)["error"]["code"] == "unavailable", "no alertd here: %d" % status)
+        guest = Client(self.own.url)
+        guest.log_in("guest")
+        status, _, body = guest.ask("POST", "/api/incident/1/note", "note=x", {**FORM, "X-CSRF-Token": guest.csrf()})
+        check(status == 403 and json.loads(body)["error"]["code"] == "denied", "a viewer may act")
+
+    def test_05_log_out(self):
+        other = Client(self.own.url)
+        other.log_in()
+        check(other.ask("POST", "/logout", "", FORM)[0] == 403, "log-out without token")
+        status, _, _ = other.ask("POST", "/logout", "csrf=" + other.csrf(), FORM)
+        check(status == 303 and other.ask("GET", "/api/status")[0] == 401, "the session goes on")
+
+    def test_06_next_stays_here(self):
+        for to in ("//evil.example", "https://evil.example", "/\\evil.example", "/a\r\nSet-Cookie: x=1", "javascript:1"):
+            body = urllib.parse.urlencode({"user": stack.USER, "password": stack.PASSWORD, "next": to})
+            status, headers, _ = self.c.ask("POST", "/login", body, FORM, cookie=False)
+            check(status == 400 or headers["Location"] == "/", "%r leads to %s" % (to, headers["Location"]))
+        body = urllib.parse.urlencode({"user": stack.USER, "password": stack.PASSWORD, "next": "/agents"})
+        check(self.c.ask("POST", "/login", body, FORM, cookie=False)[1]["Location"] == "/agents", "a good next")
+
+    # --------------------------------------------------------------- addresses and parameters
+
+    def test_10_unknown_and_climbing_paths(self):
+        for path in ("/nothing", "/api/nothing", "/link/x", "/assets/", "/assets/no.js", "/assets/shell.html",
+                     "/../etc/passwd", "/assets/../app.css", "/assets/%2e%2e/app.css", "/assets/..%2fapp.css",
+                     "/assets/..%c0%afapp.css", "/assets/%00", "/%", "/%zz", "//", "/a//b", "/" + "a/" * 50,
+                     "/" + "a" * 3000, "/graph/../../x", "/graph/pudong-1/..%2f..%2fjournal", "/graph/%2e%2e/x",
+                     "/link/pudong-1/nolink", "/link/PUDONG/x", "/api/link/pudong-1/nolink", "/incident/x",
+                     "/incident/0", "/incident/99999999999999999999", "/api/incident/-1", "/api/series/x/y"):
+            status, _, body = self.c.ask("GET", path)
+            check(status in (400, 404), "%s gives %d" % (path[:40], status))
+            check(b"root:" not in body and len(body) > 20, "no words for %s" % path[:40])
+            if path.startswith("/api/"):
+                check("zh" in json.loads(body)["error"], path)
+        self.alive()
+
+    def test_11_methods(self):
+        for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
+            status, headers, body = self.c.ask(method, "/api/links")
+            check(status == 405 and "GET" in headers["Allow"] and b"error" in body, "%s: %d" % (method, status))
+        for method in ("TRACE", "CONNECT", "PRI", "get", "X" * 500):
+            answer = self.c.raw(b"%s /api/links HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % method.encode())
+            check(status_of(answer) in (None, 400, 405, 501), "%s: %r" % (method[:10], answer[:40]))
+        check(self.c.ask("POST", "/api/links", "", FORM)[0] == 405, "POST to a list")
+        check(self.c.ask("GET", "/logout")[0] == 405, "GET of log-out")
+        status, headers, body = self.c.ask("HEAD", "/api/links")
+        check(status == 200 and body == b"" and int(headers["Content-Length"]) > 100, "HEAD")
+        self.alive()
+
+    def test_12_graph_parameters(self):
+        now = int(time.time())
+        for query in ("kind=x", "kind=traffic", "from=-1", "from=0&to=10", "to=x", "from=%d&to=%d" % (now, now - 60),
+                      "w=99", "w=2001", "w=1e9", "h=0", "h=100000", "scale=99", "scale=301", "theme=pink",
+                      "from=now-1000y", "from=1;ls", "from=%0a1", "w=%d" % 2**70, "from=%%n", "kind=rtt&kind=loss",
+                      "from=%ff", "w=1%00", "from=0&to=%d" % now, "to=99999999999", "&".join("a%d=1" % i for i in range(40))):
+            status, _, body = self.c.ask("GET", "/graph/pudong-1/extranet?" + query)
+            check(status == 400 and "zh" in json.loads(body)["error"], "%s gives %d" % (query[:40], status))
+        for query in ("cf=LAST", "resolution=0", "from=5&to=4"):
+            check(self.c.ask("GET", "/api/series/pudong-1/extranet?" + query)[0] == 400, query)
+        status, headers, body = self.c.ask("GET", "/graph/pudong-1/extranet?from=%d&to=%d&w=300&h=80" % (now - 600, now))
+        check(status == 200 and body.startswith(b"\x89PNG") and headers["X-Graph-To"] == str(now), "a good one")
+        status, _, body = self.c.ask("GET", "/api/series/pudong-1/extranet")
+        rows = json.loads(body)
+        check(status == 200 and "rtt_p50" in rows["ds"] and len(rows["rows"]) > 100, "series")
+
+    def test_13_damaged_series(self):
+        path = self.own.dir + "/rrd/xuhui-1/gateway.rrd"
+        self.own.end(self.own.store)    # it would set a damaged file aside before we look
+        with open(path, "r+b") as f:
+            f.write(os.urandom(4096))
+        status, _, body = self.c.ask("GET", "/graph/xuhui-1/gateway")
+        check(status == 500 and "zh" in json.loads(body)["error"], "a damaged file gives %d" % status)
+        with open(path, "r+b") as f:
+            f.truncate(200)
+        check(self.c.ask("GET", "/graph/xuhui-1/gateway")[0] == 500, "a short file")
+        os.unlink(path)
+        check(self.c.ask("GET", "/graph/xuhui-1/gateway")[0] == 404, "a file that is gone")
+        check(self.c.ask("GET", "/graph/pudong-1/extranet")[0] == 200, "the other graphs")
+        self.own.store = self.own.role("store")
+
+    def test_14_killed_drawing_process(self):
+        kids = [int(k) for k in open("/proc/%d/task/%d/children" % (self.own.web.pid, self.own.web.pid)).read().split()]
+        check(len(kids) >= 2, "no drawing processes")
+        for k in kids:
+            os.kill(k, signal.SIGKILL)
+        check(self.c.ask("GET", "/graph/pudong-1/extranet")[0] in (200, 500), "after the kill")
+        check(self.c.ask("GET", "/graph/pudong-1/extranet")[0] == 200, "no new worker")
+
+    def test_15_hung_drawing_process(self):
+        children = "/proc/%d/task/%d/children" % (self.own.web.pid, self.own.web.pid)
+        for k in open(children).read().split():
+            os.kill(int(k), signal.SIGSTOP)
+        begin = time.monotonic()
+        status, _, body = self.c.ask("GET", "/graph/pudong-1/extranet")
+        check(status == 504 and json.loads(body)["error"]["code"] == "too-slow", "a hung worker gives %d" % status)
+        check(time.monotonic() - begin < 9, "the deadline is late")
+        self.c.ask("GET", "/graph/pudong-1/extranet")       # the second one hangs too
+        check(self.c.ask("GET", "/graph/pudong-1/extranet")[0] == 200, "no new worker")
+
+    # --------------------------------------------------------------- HTTP itself
+
+    def test_20_headers_and_bodies(self):
+        big = self.c.raw(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: " + b"a" * 20000 + b"\r\n\r\n")
+        check(status_of(big) in (None, 400, 413, 431), "a header of 20 kB: %r" % big[:40])
+        many = self.c.raw(b"GET / HTTP/1.1\r\nConnection: close\r\n" + b"".join(b"X%d: y\r\n" % i for i in range(5000)) + b"\r\n")
+        check(status_of(many) in (None, 400, 413, 431), "5000 headers: %r" % many[:40])
+        line = self.c.raw(b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\nConnection: close\r\n\r\n")
+        check(status_of(line) in (None, 400, 413, 414), "a line of 100 kB: %r" % line[:40])
+        body = self.c.raw(b"POST /login HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: "
+                          b"application/x-www-form-urlencoded\r\nContent-Length: 100000\r\n\r\n" + b"a" * 100000)
+        check(status_of(body) in (None, 413), "a body of 100 kB: %r" % body[:40])
+        self.alive()
+
+    def test_21_smuggling(self):
+        post = b"POST /login HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+        for head in (b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+                     b"Transfer-Encoding: chunked\r\n\r\n3\r\na=1\r\n0\r\n\r\n",
+                     b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+                     b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+                     b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n\r\n",
+                     b"Content-Length: 3\r\nContent-Length: 4\r\n\r\na=1",
+                     b"Content-Length: -1\r\n\r\n", b"Content-Length: 99999999999999999999\r\n\r\n",
+                     b"Content-Length: x\r\n\r\n", b" folded: x\r\n\r\n", b"No colon here\r\n\r\n",
+                     b"Bad\x00name: x\r\n\r\n"):
+            answer = self.c.raw(post + head, limit=18)
+            check(status_of(answer) in (None, 400, 411, 413, 501), "%r gives %r" % (head[:40], answer[:40]))
+        for garbage in (b"\x00" * 1000, b"\r\n" * 50, b"HELO there\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\nConnection: close\r\n\r\n",
+                        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET http://127.0.0.1:22/ HTTP/1.1\r\nConnection: close\r\n\r\n"):
+            answer = self.c.raw(garbage, limit=18)
+            check(status_of(answer) in (None, 303, 400, 404, 405, 501, 505), "%r gives %r" % (garbage[:20], answer[:40]))
+        self.alive()
+
+    def test_22_not_even_tls(self):
+        for data in (b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\xff\xff" + b"\x00" * 200, os.urandom(500)):
+            s = socket.create_connection((self.c.host, self.c.port), 10)
+            s.sendall(data)
+            s.settimeout(20)
+            try:
+                while s.recv(4096):
+                    pass
+            except ConnectionError:
+                pass
+            s.close()
+        for step in (b"", b"GET", b"GET / HTTP/1.1\r\nHost: x\r\n", b"POST /login HTTP/1.1\r\nContent-Length: 50\r\n\r\nuser"):
+            s = TLS.wrap_socket(socket.create_connection((self.c.host, self.c.port), 10))
+            s.sendall(step)
+            s.close()
+        self.alive()
+
+    def test_23_slow_clients_are_closed(self):
+        slow = [socket.create_connection((self.c.host, self.c.port), 30)]          # no handshake
+        slow.append(TLS.wrap_socket(socket.create_connection((self.c.host, self.c.port), 30)))
+        begin, gone = time.monotonic(), 0
+        slow[1].sendall(b"GET / HTTP/1.1\r\nX: ")
+        slow[0].setblocking(False)
+        while time.monotonic() - begin < 19 and gone < 2:
+            gone = 0
+            for s in slow:
+                try:
+                    if s is slow[1]:
+                        s.sendall(b"a")         # a byte at a time never lets a read time out
+                        s.settimeout(0.3)
+                    if s.recv(100) == b"":
+                        gone += 1
+                except (BlockingIOError, ssl.SSLWantReadError, socket.timeout):
+                    pass
+                except (ConnectionError, ssl.SSLError, OSError):
+                    gone += 1
+        took = time.monotonic() - begin
+        for s in slow:
+            s.close()
+        check(gone == 2, "after %.0f s %d of 2 slow clients are gone" % (took, gone))
+        check(took > 10, "closed after %.0f s already" % took)
+
+    def test_24_connection_cap(self):
+        held, refused = [], 0
+        for _ in range(80):             # the cap of the stack is 64
+            s = socket.create_connection((self.c.host, self.c.port), 10)
+            try:
+                s.settimeout(5)
+                held.append(TLS.wrap_socket(s))
+            except (ConnectionError, ssl.SSLError, socket.timeout, OSError):
+                refused += 1
+                s.close()
+        check(refused >= 10, "80 connections under a cap of 64, %d refused" % refused)
+        for s in held:
+            s.close()
+        end = time.monotonic() + 10
+        while True:
+            try:
+                self.alive()
+                break
+            except (OSError, http.client.HTTPException, Failure):
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
+
+    # --------------------------------------------------------------- streams
+
+    def open_stream(self):
+        s = TLS.wrap_socket(socket.create_connection((self.c.host, self.c.port), 20))
+        s.sendall(b"GET /api/events HTTP/1.1\r\nHost: x\r\nCookie: %s\r\n\r\n" % self.c.cookie.encode())
+        return s, s.recv(65536)
+
+    def test_30_stream(self):
+        s, got = self.open_stream()
+        check(b"text/event-stream" in got, "no stream: %r" % got[:60])
+        end = time.monotonic() + 40
+        while (b"event: links" not in got or b"event: status" not in got) and time.monotonic() < end:
+            got += s.recv(65536)
+        check(b"event: links" in got and b"event: status" in got, "no events within 40 s")
+        s.close()
+
+    def test_31_streams_are_bounded(self):
+        held, answers = [], []
+        for _ in range(12):             # the stack allows 8
+            s, got = self.open_stream()
+            held.append(s)
+            answers.append(status_of(got))
+        for s in held:
+            s.close()
+        check(answers.count(200) <= 8 and answers.count(503) >= 4, "%r" % answers)
+        end = time.monotonic() + 10     # those that hung up give their place back
+        while True:
+            s, got = self.open_stream()
+            s.close()
+            if status_of(got) == 200:
+                break
+            check(time.monotonic() < end, "no place became free")
+            time.sleep(0.2)
+
+    def test_32_stream_ends_with_log_out(self):
+        other = Client(self.own.url)
+        other.log_in()
+        mine, self.c.cookie = self.c.cookie, other.cookie
+        s, got = self.open_stream()
+        self.c.cookie = mine
+        check(b"200" in got[:20], "no stream")
+        other.ask("POST", "/logout", "csrf=" + other.csrf(), FORM)
+        end, rest = time.monotonic() + 5, b"x"
+        try:
+            while rest and b"0\r\n\r\n" not in rest[-7:] and time.monotonic() < end:
+                rest = s.recv(65536)
+        except (socket.timeout, ConnectionError, ssl.SSLError):
+            rest = b"x"
+        s.close()
+        check(rest == b"" or rest.endswith(b"0\r\n\r\n"), "the stream goes on after the log-out")
+
+    # --------------------------------------------------------------- passwords
+
+    def test_40_password_guessing_is_slowed(self):
+        codes = []
+        for _ in range(9):
+            body = urllib.parse.urlencode({"user": "nobody", "password": "guess guess"})
+            codes.append(self.c.ask("POST", "/login", body, FORM, cookie=False)[0])
+        check(codes[:3] == [403] * 3 and 429 in codes, "%r" % codes)
+        self.alive()
+
+    def test_41_bad_log_in_forms(self):
+        for body in ("", "user=duty", "password=x", "user=&password=", "user=duty&user=duty&password=x",
+                     "user=" + "a" * 5000 + "&password=x", "user=duty&password=" + "x" * 5000, "user=%00&password=x",
+                     "user=%ff%fe&password=x", "%", "user=a%0d%0ab&password=x\x01"):
+            status = self.c.ask("POST", "/login", body, FORM, cookie=False)[0]
+            check(status in (400, 403, 429), "%r gives %d" % (body[:30], status))
+        self.alive()
+
+    # --------------------------------------------------------------- life
+
+    def test_50_reload(self):
+        users = self.own.dir + "/users"
+        with open(users) as f:
+            text = f.read()
+        with open(users, "a") as f:
+            f.write("broken line\n")
+        self.own.web.send_signal(signal.SIGHUP)
+        self.wait_log("users:")
+        self.alive()                    # the old users stay
+        with open(users, "w") as f:
+            f.write("\n".join(line for line in text.splitlines() if not line.startswith("duty:")) + "\n")
+        self.own.web.send_signal(signal.SIGHUP)
+        end = time.monotonic() + 10
+        while self.c.ask("GET", "/api/status")[0] != 401:
+            check(time.monotonic() < end, "a user who is gone is still logged in")
+            time.sleep(0.05)
+
+    def wait_log(self, word):
+        end = time.monotonic() + 10
+        while word not in self.own.log("web").split("listening on")[-1]:
+            check(time.monotonic() < end, "the log does not say %r" % word)
+            time.sleep(0.05)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", default=os.environ.get("BUILD", "build"))
+    parser.add_argument("only", nargs="*")
+    args = parser.parse_args()
+    own = stack.Stack(args.build, days=0.1)
+    passed = failed = 0
+    try:
+        tests = Tests(own)
+        if args.only:
+            tests.c.log_in()
+        for name in sorted(n for n in dir(tests) if n.startswith("test_")):
+            if args.only and not any(o in name for o in args.only):
+                continue
+            try:
+                getattr(tests, name)()
+                passed += 1
+                print("ok   " + name, flush=True)
+            except Failure as e:
+                failed += 1
+                print("FAIL %s: %s" % (name, e), flush=True)
+            except Exception:
+                failed += 1
+                print("FAIL %s:\n%s" % (name, traceback.format_exc()), flush=True)
+    finally:
+        log = own.log("web")
+        ended = own.stop()
+    if ended.get("web") != 0:
+        failed += 1
+        print("FAIL web ended with %r\n%s" % (ended.get("web"), log[-3000:]))
+    print("%d passed, %d failed" % (passed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
