@@ -206,14 +206,17 @@ bool
 schedule_next(struct schedule *s, struct mono now, int64_t wall_ns, struct schedule_action *out)
 {
 	struct schedule_entry *e;
+	bool missed;
 
 	if (s->n == 0 || s->heap[0]->due_ns > now.ns)
 		return false;
 	e = s->heap[0];
+	missed = e->next == 0 && now.ns - e->start_ns >= e->step_ns + e->phase_ns;
 	*out = (struct schedule_action){ .entry = e, .late_ns = now.ns - e->due_ns };
-	if (e->closings > 0 && e->close_ns[0] <= send_ns(e)) {
+	/* samples of a link come in order: what was missed only after what is still open */
+	if (e->closings > 0 && (missed || e->close_ns[0] <= send_ns(e))) {
 		take_close(e, out);
-	} else if (e->next == 0 && now.ns - e->start_ns >= e->step_ns + e->phase_ns) {
+	} else if (missed) {
 		take_missed(e, now.ns, wall_ns, out);
 	} else {
 		out->what = out->late_ns >= e->slot_ns ? SCHEDULE_SKIP : SCHEDULE_SEND;

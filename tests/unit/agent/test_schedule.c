@@ -215,7 +215,7 @@ START_TEST(test_slept)
 	unsigned skip = 0, missed = 0, close = 0, send = 0;
 	uint64_t step = 40;
 
-	add(&e, S, 10, 500 * MS, 0, 0, WALL);
+	add(&e, S, 10, S, 0, 0, WALL);
 	run(sched, 40 * S + 350 * MS, WALL);	/* requests 0 to 3 of step 40 are out */
 	while (schedule_next(sched, wake, WALL, &a)) {
 		switch (a.what) {
@@ -224,6 +224,7 @@ START_TEST(test_slept)
 			break;
 		case SCHEDULE_MISSED:
 			missed++;
+			ck_assert_uint_eq(close, 2);	/* in order: 39 and 40 are told already */
 			ck_assert_uint_eq(a.step, ++step);
 			ck_assert_int_eq(a.start_wall_ns, WALL + (int64_t)step * S);
 			break;
