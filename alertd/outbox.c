@@ -290,6 +290,45 @@ fall_back(struct outbox *ob, struct item *it, struct wall now)
 	mark(ob, it);
 }
 
+static void
+swap_channels(struct outbox *ob, struct item *it)
+{
+	char *channel = it->m.channel, *address = it->m.address;
+
+	lane_leave(ob, it);
+	it->m.channel = it->m.fallback;
+	it->m.address = it->m.fallback_address;
+	it->m.fallback = channel;
+	it->m.fallback_address = address;
+	lane_enter(ob, it);
+}
+
+/* May so long a wait be put on it as a hanging gateway takes? */
+static bool
+can_wait(const struct item *it)
+{
+	return !same(it->m.event, "open") && !same(it->m.event, "raise") &&
+	       !same(it->m.event, "escalate") && !same(it->m.event, "relapse");
+}
+
+/*
+ * Who decides on messages names a dead channel only as the fallback, and so
+ * nobody would ever hear that it works again: one message that can wait is
+ * tried there first.
+ */
+static void
+probe_dead(struct outbox *ob, struct item *it, struct wall now)
+{
+	struct chan *c = can_fall_back(it) && can_wait(it) ? chan_find(ob, it->m.fallback) : NULL;
+
+	if (c == NULL || !c->present || !c->c.dead || c->c.under_way > 0 ||
+	    now.ns < c->probe_at.ns)
+		return;
+	swap_channels(ob, it);
+	if (!is_first(it))
+		swap_channels(ob, it);
+}
+
 static struct item *
 item_find(const struct outbox *ob, uint64_t id)
 {
@@ -426,8 +465,11 @@ outbox_next(struct outbox *ob, struct wall now)
 	ob->leaving = NULL;
 	TAILQ_FOREACH(it, &ob->items, all) {
 		if (!it->dirty && it->m.state != OUTBOX_SENDING && !is_over(ob, it, now) &&
-		    is_first(it) && it->m.next_at.ns <= now.ns && may_send(ob, it, now))
-			return start(ob, it);
+		    is_first(it) && it->m.next_at.ns <= now.ns) {
+			probe_dead(ob, it, now);
+			if (may_send(ob, it, now))
+				return start(ob, it);
+		}
 		if (it->dirty)
 			return hand_out(ob, it, OUTBOX_SAVE);
 	}

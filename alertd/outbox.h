@@ -27,8 +27,9 @@
  *    after the decision it has failed.
  *  - A channel is dead when it has failed at least tries_before_fallback times
  *    and for dead_after_ns without one success; then one message at a time
- *    probes it and the others take their fallback at once.  A refusal of one
- *    message shows that the channel lives.
+ *    probes it and the others take their fallback at once.  When nothing goes
+ *    to it any more, a message that can wait and has it as its fallback probes
+ *    it.  A refusal of one message shows that the channel lives.
  *
  * Memory grows with the messages not yet final; each is at most a few kB.
  */

@@ -399,6 +399,62 @@ START_TEST(dies_by_the_passing_of_time)
 }
 END_TEST
 
+/* A message by mail that could go by SMS. */
+static void
+add_by_mail(uint64_t id, uint64_t incident, const char *event)
+{
+	struct outbox_message m = message(id, incident, event);
+
+	m.channel = "mail";
+	m.address = "duty@example.com";
+	m.fallback = "sms";
+	m.fallback_address = "13800138000";
+	ck_assert_int_eq(outbox_add(ob, &m, now), 0);
+}
+
+static void
+sends_by(uint64_t id, const char *channel)
+{
+	ck_assert_uint_eq(next_send(), id);
+	ck_assert_str_eq(outbox_find(ob, id)->channel, channel);
+}
+
+/* Everybody avoids a dead channel: still it is found out that it works again. */
+START_TEST(dead_channel_is_tried_again)
+{
+	add_with_fallback(1, 17, "open");
+	for (int i = 0; i < 3; i++) {
+		sends_by(1, "sms");
+		outcome(1, OUTCOME_RETRY);
+		if (i < 2)
+			now = outbox_find(ob, 1)->next_at;
+	}
+	now.ns = T0 + 61 * S;
+	ck_assert(outbox_judge(ob, now));
+	sends_by(1, "mail");
+	outcome(1, OUTCOME_SENT);
+	add_by_mail(2, 18, "open");
+	now.ns += 600 * S;
+	sends_by(2, "mail");			/* an alarm does not wait for a dead channel */
+	outcome(2, OUTCOME_SENT);
+	add_by_mail(3, 19, "remind");
+	add_by_mail(4, 20, "remind");
+	sends_by(3, "sms");			/* one that can wait tries it */
+	sends_by(4, "mail");
+	outcome(4, OUTCOME_SENT);
+	outcome(3, OUTCOME_RETRY);
+	now = outbox_find(ob, 3)->next_at;
+	sends_by(3, "mail");
+	outcome(3, OUTCOME_SENT);
+	now.ns += 600 * S;
+	add_by_mail(5, 21, "recover");
+	sends_by(5, "sms");
+	outcome(5, OUTCOME_SENT);
+	outbox_each_channel(ob, note_dead, NULL);
+	ck_assert(!dead);
+}
+END_TEST
+
 /* The gateway is back: nobody sits out five minutes of back-off. */
 START_TEST(success_wakes_the_others)
 {
@@ -525,6 +581,7 @@ main(void)
 	tcase_add_test(tc, stop_takes_back_reminders_only);
 	tcase_add_test(tc, parallel_is_a_limit);
 	tcase_add_test(tc, dead_channel);
+	tcase_add_test(tc, dead_channel_is_tried_again);
 	tcase_add_test(tc, dies_by_the_passing_of_time);
 	tcase_add_test(tc, success_wakes_the_others);
 	tcase_add_test(tc, unknown_channel);
