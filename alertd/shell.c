@@ -571,8 +571,10 @@ shell_start(struct shell *sh, char *why, size_t n)
 	rc = shell_channels_open(sh, why, n);
 	if (rc == 0)
 		rc = control_new(&sh->control, sh->base, conf, shell_serve, sh, why, n);
-	if (rc == 0)
+	if (rc == 0) {
 		start_events(sh);
+		shell_channels_presume(sh);
+	}
 	return rc;
 }
 

@@ -98,6 +98,9 @@ char *shell_reload(struct shell *);
 /* shell_outbox.c: the messages' side. */
 int shell_channels_open(struct shell *, char *why, size_t n);
 void shell_channels_reload(struct shell *);
+/* Once, at the start: an earlier life may have left channels dead in the core's memory, and nothing
+ * would be sent to them any more that could show that they work again. */
+void shell_channels_presume(struct shell *);
 /* Frees the channels of an old configuration that send nothing any more; not from a callback of theirs. */
 void shell_channels_reap(struct shell *);
 void shell_channels_free(struct shell *);

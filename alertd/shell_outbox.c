@@ -98,6 +98,21 @@ shell_channels_reload(struct shell *sh)
 }
 
 void
+shell_channels_presume(struct shell *sh)
+{
+	struct shell_channel *sc;
+
+	TAILQ_FOREACH(sc, &sh->channels, link) {
+		struct event ev = { .type = EV_CHANNEL };
+
+		ev.channel.name = sc->name;
+		ev.channel.up = true;
+		ev.channel.detail = "alertd starts";
+		shell_event(sh, &ev);
+	}
+}
+
+void
 shell_channels_reap(struct shell *sh)
 {
 	struct shell_channel *sc, *next;
@@ -259,7 +274,9 @@ on_done(void *arg, uint64_t id, enum outbox_outcome how, const char *detail)
 		    m->channel, outbox_outcome_name(how), detail);
 	if (outbox_outcome(sh->outbox, id, how, detail, now) != 0)
 		return;
+	/* Outcome and row in one transaction: a success that is recorded is never sent again. */
 	db_batch_outcome(sh->batch, id, how, detail, now);
+	db_batch_message(sh->batch, outbox_find(sh->outbox, id), now);
 	shell_outbox_judge(sh);
 	shell_outbox_pump(sh);
 	shell_flush_soon(sh);
