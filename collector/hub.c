@@ -314,6 +314,31 @@ hub_plan(struct hub *h, const Linkwatch__Pb__Plan *plan)
 	return 0;
 }
 
+int
+hub_restore_plan(struct hub *h)
+{
+	Linkwatch__Pb__Plan *plan = NULL;
+	struct journal_reader *reader;
+	struct journal_record rec;
+	int r = journal_reader_open(&reader, h->o.disk, 0);
+
+	if (r != 0)
+		return r;
+	while ((r = journal_reader_next(reader, &rec)) == 1 || r == -ESTALE) {
+		if (r != 1 || rec.type != JREC_PLAN)
+			continue;
+		if (plan != NULL)
+			linkwatch__pb__plan__free_unpacked(plan, NULL);
+		plan = linkwatch__pb__plan__unpack(NULL, rec.len, rec.data);
+	}
+	journal_reader_close(reader);
+	if (plan == NULL)
+		return -ENOENT;
+	r = hub_plan(h, plan);
+	linkwatch__pb__plan__free_unpacked(plan, NULL);
+	return r;
+}
+
 const Linkwatch__Pb__Plan *
 hub_current_plan(const struct hub *h)
 {

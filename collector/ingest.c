@@ -247,6 +247,10 @@ open_hub(struct ingest *in, char *why, size_t n)
 	if (r != 0)
 		goto out;
 	r = reload_links(in, &revision, &errors);
+	if (r != 0 && hub_restore_plan(in->hub) == 0) {
+		log_error("%s cannot be used: the last plan of the journal holds", in->conf->links);
+		r = 0;
+	}
 	if (r != 0)
 		snprintf(why, n, "%s: %s", in->conf->links, errors != NULL ? "see above" : strerror(-r));
 out:

@@ -75,6 +75,8 @@ const struct conn_handler *hub_handler(void);
 
 /* The whole plan that holds from now on (copied). Journals it if it changed and tells the agents. */
 int hub_plan(struct hub *, const Linkwatch__Pb__Plan *);
+/* For a start with a links.yaml that cannot be read: the last plan of the journal (reads all of it). -ENOENT: none. */
+int hub_restore_plan(struct hub *);
 /* The plan that holds (borrowed until the next hub_plan()), or NULL. */
 const Linkwatch__Pb__Plan *hub_current_plan(const struct hub *);
 /* Is there anything that waits for hub_commit()? */

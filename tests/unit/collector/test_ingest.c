@@ -501,12 +501,24 @@ START_TEST(links_change_while_it_runs)
 	WAIT(p.acked == 2);
 	ck_assert_int_eq(p.plans, 2);
 	ck_assert_ptr_nonnull(p.conn);
-	/* But it cannot start with one. */
+	/* Nor does a start with it: the plan of the journal holds. */
 	end_ingest(SIGTERM);
+	WAIT(p.conn == NULL);
 	start_ingest();
-	ck_assert_int_eq(WEXITSTATUS(end_ingest(0)), 1);
+	peer_greet(&p);
+	WAIT(p.plans == 3);
+	peer_batch(&p, 1);
+	WAIT(p.acked == 3);
 	free(text);
 	peer_fini(&p);
+}
+END_TEST
+
+START_TEST(the_first_start_needs_sound_links)
+{
+	write_links("vendors: [\n");
+	start_ingest();
+	ck_assert_int_eq(WEXITSTATUS(end_ingest(0)), 1);
 }
 END_TEST
 
@@ -641,6 +653,7 @@ main(void)
 	tcase_add_test(t, killed_between_append_and_ack);
 	tcase_add_test(t, strangers_stay_outside);
 	tcase_add_test(t, links_change_while_it_runs);
+	tcase_add_test(t, the_first_start_needs_sound_links);
 	tcase_add_test(t, a_revoked_certificate_is_out_with_the_next_reload);
 	tcase_add_test(t, the_feed_over_tls);
 	tcase_add_test(t, two_of_them_never_write_together);
