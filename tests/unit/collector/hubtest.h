@@ -50,9 +50,30 @@ ff_pwritev(struct disk_file *f, const struct iovec *v, int n, int64_t off)
 	return faulty.fail != 0 ? faulty.fail : u->ops->pwritev(u, v, n, off);
 }
 
-static inline int ff_sync(struct disk_file *f) { struct disk_file *u = ((struct faulty_file *)f)->under; return u->ops->sync(u); }
-static inline int ff_truncate(struct disk_file *f, int64_t n) { struct disk_file *u = ((struct faulty_file *)f)->under; return u->ops->truncate(u, n); }
-static inline int64_t ff_size(struct disk_file *f) { struct disk_file *u = ((struct faulty_file *)f)->under; return u->ops->size(u); }
+static inline int
+ff_sync(struct disk_file *f)
+{
+	struct disk_file *u = ((struct faulty_file *)f)->under;
+
+	return u->ops->sync(u);
+}
+
+static inline int
+ff_truncate(struct disk_file *f, int64_t n)
+{
+	struct disk_file *u = ((struct faulty_file *)f)->under;
+
+	return u->ops->truncate(u, n);
+}
+
+static inline int64_t
+ff_size(struct disk_file *f)
+{
+	struct disk_file *u = ((struct faulty_file *)f)->under;
+
+	return u->ops->size(u);
+}
+
 
 static inline void
 ff_close(struct disk_file *f)
@@ -79,10 +100,34 @@ fd_open(struct disk *d, const char *name, int flags, struct disk_file **out)
 	return r;
 }
 
-static inline int fd_unlink(struct disk *d, const char *n) { (void)d; return faulty.under->ops->unlink(faulty.under, n); }
-static inline int fd_rename(struct disk *d, const char *a, const char *b) { (void)d; return faulty.under->ops->rename(faulty.under, a, b); }
-static inline int fd_sync_dir(struct disk *d) { (void)d; return faulty.under->ops->sync_dir(faulty.under); }
-static inline int fd_list(struct disk *d, void (*each)(void *, const char *), void *arg) { (void)d; return faulty.under->ops->list(faulty.under, each, arg); }
+static inline int
+fd_unlink(struct disk *d, const char *n)
+{
+	(void)d;
+	return faulty.under->ops->unlink(faulty.under, n);
+}
+
+static inline int
+fd_rename(struct disk *d, const char *a, const char *b)
+{
+	(void)d;
+	return faulty.under->ops->rename(faulty.under, a, b);
+}
+
+static inline int
+fd_sync_dir(struct disk *d)
+{
+	(void)d;
+	return faulty.under->ops->sync_dir(faulty.under);
+}
+
+static inline int
+fd_list(struct disk *d, void (*each)(void *, const char *), void *arg)
+{
+	(void)d;
+	return faulty.under->ops->list(faulty.under, each, arg);
+}
+
 static inline void fd_close(struct disk *d) { (void)d; faulty.under->ops->close(faulty.under); }
 
 static const struct disk_ops fd_ops = { fd_open, fd_unlink, fd_rename, fd_sync_dir, fd_list, fd_close };

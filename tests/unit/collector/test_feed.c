@@ -158,10 +158,12 @@ START_TEST(a_record_longer_than_a_frame_spans_several)
 	/* Many agents, so that each part stays small. */
 	at = (size_t)snprintf(text, cap, "vendors:\n  - {id: va, code: A云, code_en: A, name: 甲, name_en: A}\nagents:\n");
 	for (int i = 0; i < 1200; i++)
-		at += (size_t)snprintf(text + at, cap - at, "  - {id: agent-number-%d-of-many-in-this-plan, vendor: va, zone: z}\n", i);
+		at += (size_t)snprintf(text + at, cap - at,
+		    "  - {id: agent-number-%d-of-many-in-this-plan, vendor: va, zone: z}\n", i);
 	at += (size_t)snprintf(text + at, cap - at, "links:\n");
 	for (int i = 0; i < 1200; i++)
-		at += (size_t)snprintf(text + at, cap - at, "  - {id: l, agent: agent-number-%d-of-many-in-this-plan, probe: icmp, target: 192.0.2.1, class: A}\n", i);
+		at += (size_t)snprintf(text + at, cap - at, "  - {id: l, agent: agent-number-%d-of-many-in-this-plan, "
+		    "probe: icmp, target: 192.0.2.1, class: A}\n", i);
 	big = test_plan(text);
 	ck_assert_int_eq(hub_plan(hub, big), 0);
 	hub_commit(hub);
