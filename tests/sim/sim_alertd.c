@@ -285,6 +285,13 @@ judge_one(void *arg, const struct outbox_channel *c)
 	decide(a, &ev);
 }
 
+static void
+judge_channels(struct sim_alertd *a)
+{
+	outbox_judge(a->outbox, alertd_now(a));
+	outbox_each_channel(a->outbox, judge_one, a);
+}
+
 /* The answer comes, in this life. */
 static void
 answered(void *arg)
@@ -295,9 +302,9 @@ answered(void *arg)
 	if (!dies_here(a) && outbox_outcome(a->outbox, t->id, t->outcome, "simulated",
 	    alertd_now(a)) == 0) {
 		db_batch_outcome(a->batch, t->id, t->outcome, "simulated", a->now);
+		db_batch_message(a->batch, outbox_find(a->outbox, t->id), a->now);
 		told_outcome(a->told, t->key, t->outcome);
-		if (outbox_judge(a->outbox, a->now))
-			outbox_each_channel(a->outbox, judge_one, a);
+		judge_channels(a);
 		pump(a);
 		flush_soon(a);
 	}
@@ -438,8 +445,7 @@ second(void *arg)
 		return;
 	tell_feed(a);
 	decide(a, &ev);
-	if (outbox_judge(a->outbox, a->now))
-		outbox_each_channel(a->outbox, judge_one, a);
+	judge_channels(a);
 	pump(a);
 }
 
@@ -460,6 +466,22 @@ restore(struct sim_alertd *a)
 		return;
 	}
 	a->decided_seq = a->acked_seq = next > 0 ? next - 1 : 0;
+}
+
+/* What an earlier life left dead may work again. */
+static void
+presume_channels(struct sim_alertd *a)
+{
+	static const char *const names[] = { "sms", "mail" };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct event ev = { .type = EV_CHANNEL };
+
+		ev.channel.name = names[i];
+		ev.channel.up = true;
+		ev.channel.detail = "alertd starts";
+		decide(a, &ev);
+	}
 }
 
 static void
@@ -484,6 +506,7 @@ alertd_start(struct proc *p)
 	outbox_channel_set(a->outbox, "sms", 2);
 	outbox_channel_set(a->outbox, "mail", 2);
 	restore(a);
+	presume_channels(a);
 	fo.next_seq = a->decided_seq + 1;
 	a->feed = feed_new(&fo);
 	world_after(p->world, 0, p, second, a);
@@ -595,7 +618,8 @@ sim_alertd_is_quiet(const struct sim_alertd *a, char *out, size_t n)
 	core_each_incident(a->core, look_incident, &l);
 	outbox_count(a->outbox, &c);
 	feed_stat(a->feed, &fs);
-	if (l.quiet && (!fs.up || c.pending + c.unknown + c.sending > 0)) {
+	if (l.quiet && (!fs.up || c.pending + c.unknown + c.sending > 0 ||
+	    db_batch_is_urgent(a->batch))) {
 		l.quiet = false;
 		snprintf(out, n, "alertd: feed %s, outbox: %" PRIu64 " pending, %" PRIu64 " unknown, %" PRIu64
 		    " sending", fs.up ? "up" : "down", c.pending, c.unknown, c.sending);
