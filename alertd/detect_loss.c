@@ -7,7 +7,8 @@
  * the window's ratio lies below the limit by the hysteresis, or when so many
  * packets came through without a loss that the limit is refuted (rule of
  * three).  Steps that lost everything wait: if the link turns out to be down
- * they are no loss but an outage.
+ * they are no loss but an outage, and so are its edges: the step in which it
+ * began and the one in which it ended, of which a part was lost.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,6 +21,8 @@ struct loss_state {
 	struct window window[2];	/* warning, critical */
 	uint32_t pending_sent, pending_steps;	/* of lost steps in a row */
 	int64_t pending_ns;
+	uint32_t edge_sent, edge_lost;	/* of a lossy step that may be the begin of an outage */
+	int64_t edge_ns;
 	bool over[2];
 };
 
@@ -54,6 +57,45 @@ add(struct loss_state *l, const struct detect_conf *c, int64_t at_ns, uint32_t s
 	}
 }
 
+/* What waited is loss, or, before an outage, none; was there one? */
+static bool
+settle(struct loss_state *l, const struct detect_conf *c)
+{
+	bool outage = l->pending_steps >= c->down_after;
+
+	if (!outage && l->edge_sent > 0)
+		add(l, c, l->edge_ns, l->edge_sent, l->edge_lost);
+	if (!outage && l->pending_steps > 0)
+		add(l, c, l->pending_ns, l->pending_sent, l->pending_sent);
+	l->pending_steps = l->pending_sent = 0;
+	l->edge_sent = l->edge_lost = 0;
+	return outage;
+}
+
+/* Takes a step into the windows; false: it waits, or is none of ours. */
+static bool
+take(struct loss_state *l, const struct detect_conf *c, const struct detect_step *d)
+{
+	if (d->all_lost) {
+		if (l->pending_steps++ == 0)
+			l->pending_ns = d->start_ns;
+		l->pending_sent += d->sent;
+		return false;
+	}
+	if (settle(l, c) && d->lost > 0)
+		return false;
+	if (d->lost == 0) {
+		add(l, c, d->start_ns, d->sent, 0);
+		return true;
+	}
+	if (!d->doubtful) {
+		l->edge_ns = d->start_ns;
+		l->edge_sent = d->sent;
+		l->edge_lost = d->lost;
+	}
+	return !d->doubtful;
+}
+
 static void
 loss_feed(void *state, const struct detect_conf *c, const struct detect_step *d)
 {
@@ -62,18 +104,8 @@ loss_feed(void *state, const struct detect_conf *c, const struct detect_step *d)
 	struct window_sum sum;
 	int worst;
 
-	if (d->all_lost) {
-		if (l->pending_steps++ == 0)
-			l->pending_ns = d->start_ns;
-		l->pending_sent += d->sent;
+	if (!take(l, c, d))
 		return;
-	}
-	if (l->pending_steps > 0 && l->pending_steps < c->down_after)
-		add(l, c, l->pending_ns, l->pending_sent, l->pending_sent);
-	l->pending_steps = l->pending_sent = 0;
-	if (d->doubtful && d->lost > 0)
-		return;
-	add(l, c, d->start_ns, d->sent, d->lost);
 	judge(l, c, 0);
 	judge(l, c, 1);
 	l->head.raised = l->over[0] || l->over[1];
