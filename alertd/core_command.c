@@ -330,21 +330,50 @@ attach_again(struct core *c, struct entry *e)
 	}
 }
 
+/* Another incident has taken up the same fault since. */
+static struct entry *
+successor(struct core *c, const struct entry *e)
+{
+	enum fault_class cls = fault_class_of(e->inc.kind);
+	struct entry *o;
+
+	if (e->inc.link[0] == '\0') {
+		o = incident_by_fingerprint(c, e->inc.fingerprint);
+		return o != e && o != NULL && incident_is_active(o) ? o : NULL;
+	}
+	for (uint32_t i = 0; i < e->inc.links && i < INCIDENT_LINKS; i++) {
+		struct link_entry *l = save_find_link(c, e->inc.link_list[i].agent,
+		    e->inc.link_list[i].link);
+
+		o = l == NULL ? NULL : incident_naming(c, l, cls);
+		if (o != NULL && o != e)
+			return o;
+	}
+	return NULL;
+}
+
 static bool
 do_reopen(struct core *c, struct entry *e, const struct command *cmd)
 {
+	struct entry *other;
+
 	if (e->inc.state != INC_CLOSED && e->inc.state != INC_CANCELLED &&
 	    e->inc.state != INC_RECOVERED && e->inc.state != INC_REVIEW)
 		return refuse(c, "usage", "故障未办结，无需重开", "it is not closed");
 	if (!need_note(c, cmd))
 		return false;
+	other = successor(c, e);
+	if (other != NULL)
+		return refuse(c, "conflict", out_text(c, "同一故障已另建故障%" PRIu64,
+		    other->inc.number), out_text(c, "incident %" PRIu64 " has the same fault by now",
+		    other->inc.number));
 	e->inc.closed.ns = e->inc.recovered.ns = 0;
 	put_name(e->inc.handler, sizeof(e->inc.handler), cmd->actor);
 	e->inc.acked = c->now;
 	e->inc.raise_base = c->now;
 	e->inc.overdue = false;
 	/* A person doubts the recovery: it is watched from here again. */
-	if (e->inc.clean_since.ns != 0)
+	if (e->inc.outage_start.ns == 0)
 		e->inc.clean_since = c->now;
 	incident_state(c, e, INC_HANDLING, "reopen", cmd->note);
 	escalate_limit(c->policy, &e->inc);

@@ -17,6 +17,14 @@
 
 /* ------------------------------------------------------------------- finding */
 
+/* Cancelled so long ago that only the database knows it, whether it has left memory or not. */
+static bool
+is_forgotten(const struct core *c, const struct entry *e)
+{
+	return !incident_is_open(&e->inc) && e->inc.state != INC_CLOSED &&
+	    c->now.ns - e->inc.updated.ns >= c->policy->life.keep;
+}
+
 struct entry *
 incident_find(const struct core *c, uint64_t number)
 {
@@ -26,7 +34,7 @@ incident_find(const struct core *c, uint64_t number)
 		size_t mid = low + (high - low) / 2;
 
 		if (c->entry[mid]->inc.number == number)
-			return c->entry[mid];
+			return is_forgotten(c, c->entry[mid]) ? NULL : c->entry[mid];
 		if (c->entry[mid]->inc.number < number)
 			low = mid + 1;
 		else
@@ -406,6 +414,30 @@ find_related(struct core *c, struct link_entry *l)
 	return e != NULL && incident_is_active(e) && e->n > 0 ? e : NULL;
 }
 
+/* Does the incident name this link? */
+static bool
+names_link(const struct entry *e, const struct link_entry *l)
+{
+	for (uint32_t i = 0; i < e->inc.links && i < INCIDENT_LINKS; i++)
+		if (strcmp(e->inc.link_list[i].agent, l->conf->agent) == 0 &&
+		    strcmp(e->inc.link_list[i].link, l->conf->id) == 0)
+			return true;
+	return false;
+}
+
+struct entry *
+incident_naming(const struct core *c, const struct link_entry *l, enum fault_class cls)
+{
+	for (size_t i = 0; i < c->entries; i++) {
+		struct entry *e = c->entry[i];
+
+		if (incident_is_active(e) && e->inc.link[0] != '\0' &&
+		    fault_class_of(e->inc.kind) == cls && names_link(e, l))
+			return e;
+	}
+	return NULL;
+}
+
 /* The incident of a link's fault: its own, a related one, or a new one. */
 static struct entry *
 entry_for(struct core *c, struct link_entry *l, const struct anomaly *a)
@@ -422,7 +454,9 @@ entry_for(struct core *c, struct link_entry *l, const struct anomaly *a)
 		incident_touch(c, e);
 	}
 	l->m.incident[cls] = 0;
-	e = cls == FAULT_PATH ? find_related(c, l) : NULL;
+	e = incident_naming(c, l, cls);	/* it left the plan and came back */
+	if (e == NULL && cls == FAULT_PATH)
+		e = find_related(c, l);
 	if (e == NULL)
 		return open_for_link(c, l, cls, a);
 	join(c, e, l, cls);

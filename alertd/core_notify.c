@@ -60,7 +60,23 @@ struct sending {
 	unsigned grade;			/* for the budget */
 	bool must;			/* may wait for the budget, may not be withheld */
 	char said[1024];		/* "sms:duty mail:duty", for the log */
+	struct { const struct policy_contact *contact; const char *channel; } sent[ROUTE_TARGETS];
+	size_t sent_n;
 };
+
+/* A fallback may lead to where a message went already.  true: to be sent, and noted. */
+static bool
+sends_first(struct sending *s, const struct route_target *t)
+{
+	for (size_t i = 0; i < s->sent_n; i++)
+		if (s->sent[i].contact == t->contact && strcmp(s->sent[i].channel, t->channel) == 0)
+			return false;
+	if (s->sent_n == ROUTE_TARGETS)
+		return false;
+	s->sent[s->sent_n].contact = t->contact;
+	s->sent[s->sent_n++].channel = t->channel;
+	return true;
+}
 
 static void
 say(struct sending *s, const char *what, const char *channel, const char *recipient)
@@ -109,6 +125,8 @@ send_one(struct sending *s, struct route_target t)
 	char *sms;
 
 	if (policy_channel_is_sms(c->policy, t.channel) && !fit_budget(s, &t, &not_before))
+		return;
+	if (!sends_first(s, &t))
 		return;
 	if (policy_channel_is_mail(c->policy, t.channel)) {
 		d.message.body = out_own(c, message_mail(c->policy, s->f, lang));

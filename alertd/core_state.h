@@ -226,6 +226,8 @@ void agent_tick(struct core *);
 
 struct entry *incident_find(const struct core *, uint64_t number);
 struct entry *incident_by_fingerprint(const struct core *, const char *fingerprint);	/* active or recovered */
+/* The active incident that names l among its links, or NULL. */
+struct entry *incident_naming(const struct core *, const struct link_entry *l, enum fault_class);
 /* A detector of row says: raised, or changed, or no longer. */
 void incident_anomaly(struct core *, struct link_entry *, size_t row, uint64_t seq);
 /* Something is wrong that belongs to no link: kind SILENT, CLOCK or SELF. */

@@ -26,9 +26,10 @@
  * lines, or lines missing, fail the scenario.  "quiet" before a run lets it
  * print nothing but counts.
  *
- * Every scenario is run twice: the second time the core is thrown away every
- * few events and restored from what it had decided so far.  Both must print
- * the same.
+ * Every scenario is run three times: at the second the core is thrown away after
+ * each event and restored from what it had decided so far, at the third after
+ * each seventh (times 1000 in a story that begins with "# long").  All must
+ * print the same.
  */
 #pragma once
 
