@@ -109,12 +109,12 @@ run(struct shell *sh)
 		event_base_dispatch(sh->base);
 		log_notice("ended");
 	}
-	shell_stop(sh);
 	event_free(term);
 	event_free(intr);
 	event_free(hup);
 	if (end.timer != NULL)
 		event_free(end.timer);
+	shell_stop(sh);
 	event_base_free(sh->base);
 	return rc;
 }

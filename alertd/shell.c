@@ -24,7 +24,7 @@
 #define COMMIT_EVERY_MS 1000		/* when nobody waits */
 #define RETRY_MS 1000			/* a failing database */
 #define PUSH_EVERY_NS (5 * NS_PER_S)
-#define RELOAD_NS (15 * NS_PER_S)
+#define GOODBYE_S 3
 
 struct wall
 shell_now(struct shell *sh)
@@ -578,6 +578,29 @@ shell_start(struct shell *sh, char *why, size_t n)
 	return rc;
 }
 
+static void
+free_events(struct shell *sh)
+{
+	struct event *const events[] = { sh->flush, sh->tick, sh->wake };
+
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+		if (events[i] != NULL)
+			event_free(events[i]);
+}
+
+/* Lets the last acknowledgement out and the connection end, as conn_close() does: from the loop. */
+static void
+end_feed(struct shell *sh)
+{
+	static const struct timeval patience = { GOODBYE_S, 0 };
+
+	if (sh->feed == NULL)
+		return;
+	feed_free(sh->feed);
+	event_base_loopexit(sh->base, &patience);
+	event_base_dispatch(sh->base);
+}
+
 void
 shell_stop(struct shell *sh)
 {
@@ -585,15 +608,12 @@ shell_stop(struct shell *sh)
 	    db_commit(sh->db, sh->batch, NULL, NULL) == 0 && sh->feed != NULL)
 		feed_ack(sh->feed, sh->decided_seq);
 	control_free(sh->control);
-	feed_free(sh->feed);
 	if (sh->outbox != NULL)
 		shell_channels_free(sh);
 	curl_pool_free(sh->curl);
 	trap_worker_free(sh->traps);
-	struct event *const events[] = { sh->flush, sh->tick, sh->wake };
-	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
-		if (events[i] != NULL)
-			event_free(events[i]);
+	free_events(sh);
+	end_feed(sh);
 	outbox_free(sh->outbox);
 	core_free(sh->core);
 	db_batch_free(sh->batch);

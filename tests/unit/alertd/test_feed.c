@@ -515,6 +515,7 @@ START_TEST(refusals)
 	Linkwatch__Pb__Refusal r = LINKWATCH__PB__REFUSAL__INIT;
 	Linkwatch__Pb__FeedStart *start;
 
+	feed_free(feed);
 	make_feed(500);
 	connect_feed();
 	r.code = REFUSE_ROLE;
