@@ -85,22 +85,28 @@ def missing_and_unreadable_files(lab):
 def odd_files(lab):
     """Not YAML, empty, binary, enormous, a directory, tabs, a bomb of aliases."""
     cases = {
-        'tabs.yaml': 'links:\n\t- {id: x}\n', 'open.yaml': 'links: [\n', 'list.yaml': '- 1\n- 2\n',
-        'twice.yaml': 'links: []\nlinks: []\n',
-        'bomb.yaml': 'a: &a [x,x,x,x,x,x,x,x,x]\n' + ''.join(
+        'tabs': 'links:\n\t- {id: x}\n', 'open': 'links: [\n', 'list': '- 1\n- 2\n',
+        'twice': 'links: []\nlinks: []\n',
+        'bomb': 'a: &a [x,x,x,x,x,x,x,x,x]\n' + ''.join(
             f'{chr(98 + i)}: &{chr(98 + i)} [{",".join(["*" + chr(97 + i)] * 9)}]\n' for i in range(9)),
-        'deep.yaml': '[' * 5000,
+        'deep': '[' * 5000,
     }
+    def odd(name):
+        """A links.yaml of its own directory: linkctl knows files by their name."""
+        os.makedirs(lab.path(name))
+        return lab.path(name, 'links.yaml')
     for name, text in cases.items():
-        assert re.search(rf'{name}:\d+:\d+: ', check(lab, '--kind', 'links', write(lab, name, text), status=1)), name
-    with open(lab.path('binary.yaml'), 'wb') as f:
-        f.write(os.urandom(10000))
-    check(lab, '--kind', 'links', lab.path('binary.yaml'), status=1)
-    with open(lab.path('huge.yaml'), 'wb') as f:
-        f.write(b'# ' + b'x' * (9 << 20))
-    check(lab, '--kind', 'links', lab.path('huge.yaml'), status=1)
-    os.makedirs(lab.path('directory.yaml'))
-    check(lab, '--kind', 'links', lab.path('directory.yaml'), status=1)
+        path = odd(name)
+        with open(path, 'w', encoding='utf-8') as f:
+            f.write(text)
+        assert re.search(r'links\.yaml:\d+:\d+: ', check(lab, path, status=1)), name
+    for name, data in (('binary', os.urandom(10000)), ('huge', b'# ' + b'x' * (9 << 20))):
+        path = odd(name)
+        with open(path, 'wb') as f:
+            f.write(data)
+        check(lab, path, status=1)
+    os.makedirs(odd('directory'))
+    check(lab, lab.path('directory', 'links.yaml'), status=1)
 
 
 @test

@@ -118,14 +118,18 @@ def damaged_rrd_file(lab):
     os.truncate(files[2], 300)
     stack.restart(stack.collector)
     for f in files:
-        wait_for(lambda f=f: os.path.getsize(f) > 10000 and readable(f), 60, f'{f} is whole again')
+        wait_for(lambda f=f: readable(f), 60, f'{f} is whole again')
     assert stack.collector.running()
     stack.stop()
 
 
 def readable(path):
-    with open(path, 'rb') as f:
-        return f.read(4) == b'RRD\0'
+    """Is there a file with the head and the size of an RRD?"""
+    try:
+        with open(path, 'rb') as f:
+            return f.read(4) == b'RRD\0' and os.path.getsize(path) > 10000
+    except FileNotFoundError:
+        return False
 
 
 if __name__ == '__main__':
