@@ -46,7 +46,8 @@ struct icmp_news {
 size_t icmp_wire_echo(uint8_t *out, bool v6, const struct icmp_request *, const struct icmp_key *,
     size_t size);
 /* An IPv4 packet, header and all, as a raw socket gives it. */
-void icmp_wire_parse_ip4(const uint8_t *p, size_t n, const struct icmp_key *, struct icmp_news *out);
+void icmp_wire_parse_ip4(const uint8_t *p, size_t n, const struct icmp_key *key,
+    struct icmp_news *out);
 /* An ICMP message without IP header.  checked: the kernel has seen to its checksum. */
 void icmp_wire_parse_4(const uint8_t *p, size_t n, bool checked, const struct icmp_key *,
     struct icmp_news *out);

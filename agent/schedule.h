@@ -71,7 +71,8 @@ void schedule_add(struct schedule *, struct schedule_entry *, void *user, int64_
 void schedule_remove(struct schedule *, struct schedule_entry *);
 
 /* The earliest thing that is due; false: nothing is at now.  Call until false. */
-bool schedule_next(struct schedule *, struct mono now, int64_t wall_ns, struct schedule_action *out);
+bool schedule_next(struct schedule *s, struct mono now, int64_t wall_ns,
+    struct schedule_action *out);
 /* When to call again; INT64_MAX: never. */
 struct mono schedule_due(const struct schedule *);
 /* How late may a request of this link leave without being called late? */

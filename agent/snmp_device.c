@@ -8,16 +8,15 @@
 #include <net-snmp/library/large_fd_set.h>
 #include <net-snmp/library/snmp_transport.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "agent/snmp_discovery.h"
+#include "agent/snmp_session.h"
 #include "agent/snmp_values.h"
+#include "agent/snmp_vars.h"
 #include "agent/target.h"
 #include "common/agent_conf.h"
 #include "common/mem.h"
@@ -29,9 +28,9 @@
 #define SEARCH_AGAIN_NS (60 * NS_PER_S)	/* for an interface that was not found */
 #define SEARCHES_MAX 2			/* in one poll */
 
-enum phase { IDLE, DISCOVERY, WAITING, SEARCH, GET, STORAGE, PROCESSORS };
+#define PROCESSOR_LOAD_LEN 11
 
-struct var { enum snmp_slot slot; size_t len; oid name[MAX_OID_LEN]; };
+enum phase { IDLE, DISCOVERY, WAITING, SEARCH, GET, STORAGE, PROCESSORS };
 
 struct snmp_device {
 	const struct snmp_device_env *env;
@@ -39,8 +38,8 @@ struct snmp_device {
 	/* what to do */
 	char *credential, *interface;
 	bool host_values;
-	oid named[SNMP_OIDS_MAX][MAX_OID_LEN];
-	size_t named_len[SNMP_OIDS_MAX], nameds;
+	struct snmp_var named[SNMP_OIDS_MAX];
+	size_t nameds;
 	int64_t timeout_ns;
 	/* what is known of the device */
 	struct sockaddr_storage to;
@@ -68,256 +67,36 @@ struct snmp_device {
 	bool asked_twice;		/* it was sent again already */
 	bool fresh;			/* its turn has not come yet */
 	unsigned searches, rows;
+	bool search_cut;		/* the last poll's time was up in it: go on there */
 	oid walk[MAX_OID_LEN];		/* last name of the table under way */
 	size_t walk_len;
-	struct var *var;
+	struct snmp_var *var;		/* SNMP_VARS_MAX of them */
 	size_t vars, next_var, chunk;	/* of var: asked so far; in the last GET */
 	struct snmp_reading now;
 	struct snmp_tables tables;
 };
 
-static const oid if_columns[3][11] = {
-	{ 1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 1 },	/* ifName */
-	{ 1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 18 },	/* ifAlias */
-	{ 1, 3, 6, 1, 2, 1, 2, 2, 1, 2 },	/* ifDescr */
-};
-static const size_t if_column_len[3] = { 11, 11, 10 };
-static const oid storage_types[] = { 1, 3, 6, 1, 2, 1, 25, 2, 1 };
 static const oid storage_column[3][11] = {
 	{ 1, 3, 6, 1, 2, 1, 25, 2, 3, 1, 2 },	/* type */
 	{ 1, 3, 6, 1, 2, 1, 25, 2, 3, 1, 5 },	/* size */
 	{ 1, 3, 6, 1, 2, 1, 25, 2, 3, 1, 6 },	/* used */
 };
-static const oid processor_load[] = { 1, 3, 6, 1, 2, 1, 25, 3, 3, 1, 2 };
-
-struct known { enum snmp_slot slot; unsigned len; oid name[11]; };
-
-static const struct known scalar_of_all[] = {
-	{ SNMP_UPTIME, 9, { 1, 3, 6, 1, 2, 1, 1, 3, 0 } },
-};
-static const struct known column_of_interface[] = {	/* index to be added */
-	{ SNMP_IN_OCTETS, 11, { 1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 6 } },
-	{ SNMP_OUT_OCTETS, 11, { 1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 10 } },
-	{ SNMP_IN_OCTETS_32, 10, { 1, 3, 6, 1, 2, 1, 2, 2, 1, 10 } },
-	{ SNMP_OUT_OCTETS_32, 10, { 1, 3, 6, 1, 2, 1, 2, 2, 1, 16 } },
-	{ SNMP_IN_ERRORS, 10, { 1, 3, 6, 1, 2, 1, 2, 2, 1, 14 } },
-	{ SNMP_OUT_ERRORS, 10, { 1, 3, 6, 1, 2, 1, 2, 2, 1, 20 } },
-	{ SNMP_IN_DISCARDS, 10, { 1, 3, 6, 1, 2, 1, 2, 2, 1, 13 } },
-	{ SNMP_OUT_DISCARDS, 10, { 1, 3, 6, 1, 2, 1, 2, 2, 1, 19 } },
-	{ SNMP_OPER_STATUS, 10, { 1, 3, 6, 1, 2, 1, 2, 2, 1, 8 } },
-	{ SNMP_HIGH_SPEED, 11, { 1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 15 } },
-	{ SNMP_DISCONTINUITY, 11, { 1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 19 } },
-};
-static const struct known scalar_of_host[] = {
-	{ SNMP_CPU_IDLE, 10, { 1, 3, 6, 1, 4, 1, 2021, 11, 11, 0 } },
-	{ SNMP_MEM_TOTAL, 10, { 1, 3, 6, 1, 4, 1, 2021, 4, 5, 0 } },
-	{ SNMP_MEM_AVAILABLE, 10, { 1, 3, 6, 1, 4, 1, 2021, 4, 6, 0 } },
-	{ SNMP_MEM_BUFFER, 10, { 1, 3, 6, 1, 4, 1, 2021, 4, 14, 0 } },
-	{ SNMP_MEM_CACHED, 10, { 1, 3, 6, 1, 4, 1, 2021, 4, 15, 0 } },
-};
+static const oid processor_load[PROCESSOR_LOAD_LEN] = { 1, 3, 6, 1, 2, 1, 25, 3, 3, 1, 2 };
 
 static void go_on(struct snmp_device *d);
 
-/* ---------------------------------------------------------------- secrets */
-
-static void
-forget_text(char **s)
-{
-	if (*s != NULL)
-		explicit_bzero(*s, strlen(*s));
-	free(*s);
-	*s = NULL;
-}
-
-void
-snmp_secret_fini(struct snmp_secret *k)
-{
-	free(k->name);
-	free(k->user);
-	free(k->context);
-	forget_text(&k->community);
-	forget_text(&k->auth_phrase);
-	forget_text(&k->priv_phrase);
-	explicit_bzero(k, sizeof *k);
-}
-
-struct protocol { const oid *name; size_t len; };
-
-static struct protocol
-auth_protocol(int auth)
-{
-	switch (auth) {
-	case SNMP_AUTH_MD5:
-		return (struct protocol){ usmHMACMD5AuthProtocol, 10 };
-	case SNMP_AUTH_SHA1:
-		return (struct protocol){ usmHMACSHA1AuthProtocol, 10 };
-	case SNMP_AUTH_SHA224:
-		return (struct protocol){ usmHMAC128SHA224AuthProtocol, 10 };
-	case SNMP_AUTH_SHA256:
-		return (struct protocol){ usmHMAC192SHA256AuthProtocol, 10 };
-	case SNMP_AUTH_SHA384:
-		return (struct protocol){ usmHMAC256SHA384AuthProtocol, 10 };
-	case SNMP_AUTH_SHA512:
-		return (struct protocol){ usmHMAC384SHA512AuthProtocol, 10 };
-	}
-	return (struct protocol){ usmNoAuthProtocol, 10 };
-}
-
-static struct protocol
-priv_protocol(int priv)
-{
-	int type = priv == SNMP_PRIV_DES ? USM_CREATE_USER_PRIV_DES :
-	    priv == SNMP_PRIV_AES128 ? USM_CREATE_USER_PRIV_AES :
-	    priv == SNMP_PRIV_AES192 ? USM_CREATE_USER_PRIV_AES192 :
-	    priv == SNMP_PRIV_AES256 ? USM_CREATE_USER_PRIV_AES256 : USM_CREATE_USER_PRIV_NONE;
-	struct protocol p;
-
-	p.name = sc_get_priv_oid(type, &p.len);
-	return p;
-}
-
-static bool
-make_key(struct protocol auth, const char *phrase, uint8_t *key, size_t *len)
-{
-	*len = SNMP_KEY_MAX;
-	return generate_Ku(auth.name, (u_int)auth.len, (const u_char *)phrase, strlen(phrase),
-	    key, len) == SNMPERR_SUCCESS;
-}
-
-/* Stretching a pass phrase takes milliseconds: once for each credential. */
-static bool
-make_keys(struct snmp_secret *k)
-{
-	struct protocol auth = auth_protocol(k->auth);
-
-	if (k->keys)
-		return true;
-	if (k->auth_phrase != NULL && !make_key(auth, k->auth_phrase, k->auth_key,
-	    &k->auth_key_len))
-		return false;
-	if (k->priv_phrase != NULL && !make_key(auth, k->priv_phrase, k->priv_key,
-	    &k->priv_key_len))
-		return false;
-	forget_text(&k->auth_phrase);
-	forget_text(&k->priv_phrase);
-	k->keys = true;
-	return true;
-}
-
-/* -------------------------------------------------------------- the library */
-
-void
-snmp_library_init(void)
-{
-	setenv("MIBS", "", 1);		/* numbers do; no file is to be read */
-	netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DONT_READ_CONFIGS, 1);
-	netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DONT_PERSIST_STATE, 1);
-	netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DISABLE_PERSISTENT_LOAD, 1);
-	netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, NETSNMP_DS_LIB_DISABLE_PERSISTENT_SAVE, 1);
-	/* what a device makes the library say goes nowhere; with no logger at all it is stderr */
-	snmp_disable_log();
-	snmp_enable_calllog();
-	init_snmp("linkwatch-agent");
-}
-
-void
-snmp_library_forget(void)
-{
-	struct usmUser *u;
-
-	while ((u = usm_get_userList()) != NULL) {
-		usm_remove_user(u);
-		usm_free_user(u);
-	}
-}
+/* --------------------------------------------------------------- sessions */
 
 static int
 on_answer(int op, struct snmp_session *session, int request, struct snmp_pdu *pdu, void *magic);
-
-static void
-peer_name(const struct snmp_device *d, char text[80])
-{
-	char host[INET6_ADDRSTRLEN];
-
-	if (d->to.ss_family == AF_INET6) {
-		const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)&d->to;
-
-		inet_ntop(AF_INET6, &a->sin6_addr, host, sizeof host);
-		snprintf(text, 80, "udp6:[%s]:%u", host, ntohs(a->sin6_port));
-	} else {
-		const struct sockaddr_in *a = (const struct sockaddr_in *)&d->to;
-
-		inet_ntop(AF_INET, &a->sin_addr, host, sizeof host);
-		snprintf(text, 80, "udp:%s:%u", host, ntohs(a->sin_port));
-	}
-}
-
-static void
-session_v3(struct snmp_session *s, struct snmp_device *d, struct snmp_secret *k)
-{
-	struct protocol auth = auth_protocol(k->auth), priv = priv_protocol(k->priv);
-	const char *context = k->context != NULL ? k->context : "";
-
-	s->version = SNMP_VERSION_3;
-	s->securityModel = SNMP_SEC_MODEL_USM;
-	s->securityName = k->user;
-	s->securityNameLen = strlen(k->user);
-	s->contextName = (char *)context;
-	s->contextNameLen = strlen(context);
-	s->securityLevel = k->priv != SNMP_PRIV_NONE ? SNMP_SEC_LEVEL_AUTHPRIV :
-	    k->auth != SNMP_AUTH_NONE ? SNMP_SEC_LEVEL_AUTHNOPRIV : SNMP_SEC_LEVEL_NOAUTH;
-	s->securityEngineID = s->contextEngineID = d->engine.id;
-	s->securityEngineIDLen = s->contextEngineIDLen = d->engine.len;
-	s->securityAuthProto = (oid *)auth.name;
-	s->securityAuthProtoLen = auth.len;
-	memcpy(s->securityAuthKey, k->auth_key, k->auth_key_len);
-	s->securityAuthKeyLen = k->auth_key_len;
-	if (k->priv != SNMP_PRIV_NONE) {
-		s->securityPrivProto = (oid *)priv.name;
-		s->securityPrivProtoLen = priv.len;
-		memcpy(s->securityPrivKey, k->priv_key, k->priv_key_len);
-		s->securityPrivKeyLen = k->priv_key_len;
-	}
-	s->flags |= SNMP_FLAGS_DONT_PROBE;
-}
-
-/* The library keeps a user for each engine: an old one of the same name would win over new keys. */
-static void
-forget_user(const struct snmp_device *d, char *name)
-{
-	struct usmUser *u = usm_get_user((u_char *)d->engine.id, d->engine.len, name);
-
-	if (u != NULL) {
-		usm_remove_user(u);
-		usm_free_user(u);
-	}
-}
 
 static bool
 open_session(struct snmp_device *d)
 {
 	struct snmp_secret *k = d->env->secret(d->env->arg, d->credential);
-	struct snmp_session s;
-	char peer[80];
 
-	if (k == NULL || !make_keys(k))
-		return false;
-	snmp_sess_init(&s);
-	peer_name(d, peer);
-	s.peername = peer;
-	s.retries = 0;			/* we do that: it would not notice another engine */
-	s.timeout = (long)(d->timeout_ns / NS_PER_US);
-	s.callback = on_answer;
-	s.callback_magic = d;
-	if (k->version == SNMP_V3) {
-		session_v3(&s, d, k);
-	} else {
-		s.version = SNMP_VERSION_2c;
-		s.community = (u_char *)k->community;
-		s.community_len = strlen(k->community);
-	}
-	d->session = snmp_sess_open(&s);
-	explicit_bzero(&s, sizeof s);
+	if (k != NULL)
+		d->session = snmp_session_open(k, &d->to, &d->engine, d->timeout_ns, on_answer, d);
 	return d->session != NULL;
 }
 
@@ -373,6 +152,7 @@ finish(struct snmp_device *d, enum probe_outcome outcome, uint32_t causes)
 static void
 time_is_up(struct snmp_device *d)
 {
+	d->search_cut = d->phase == SEARCH && d->rtt_ns > 0;
 	if (d->rtt_ns > 0) {
 		finish(d, PROBE_REPLY, CAUSE_BIT(CAUSE_SNMP_ERROR));
 		return;
@@ -473,38 +253,6 @@ send_pdu(struct snmp_device *d, struct snmp_pdu *pdu)
 }
 
 static void
-add_var(struct snmp_device *d, enum snmp_slot slot, const oid *name, size_t len, uint32_t index)
-{
-	struct var *v = &d->var[d->vars++];
-
-	v->slot = slot;
-	memcpy(v->name, name, len * sizeof *name);
-	v->len = len;
-	if (index > 0)
-		v->name[v->len++] = index;
-}
-
-#define COUNT(a) (sizeof(a) / sizeof(a)[0])
-
-static void
-list_vars(struct snmp_device *d)
-{
-	d->vars = d->next_var = 0;
-	add_var(d, scalar_of_all[0].slot, scalar_of_all[0].name, scalar_of_all[0].len, 0);
-	if (d->if_index > 0)
-		add_var(d, SNMP_IF_NAME, if_columns[d->column], if_column_len[d->column],
-		    d->if_index);
-	for (size_t i = 0; d->if_index > 0 && i < COUNT(column_of_interface); i++)
-		add_var(d, column_of_interface[i].slot, column_of_interface[i].name,
-		    column_of_interface[i].len, d->if_index);
-	for (size_t i = 0; d->host_values && i < COUNT(scalar_of_host); i++)
-		add_var(d, scalar_of_host[i].slot, scalar_of_host[i].name, scalar_of_host[i].len,
-		    0);
-	for (size_t i = 0; i < d->nameds; i++)
-		add_var(d, SNMP_OID0 + i, d->named[i], d->named_len[i], 0);
-}
-
-static void
 send_get(struct snmp_device *d)
 {
 	struct snmp_pdu *pdu = snmp_pdu_create(SNMP_MSG_GET);
@@ -556,7 +304,7 @@ take_turn(struct snmp_device *d, const struct snmp_secret *k)
 		break;
 	case SNMP_TURN_SHARED:
 		close_session(d);
-		forget_user(d, k->user);
+		snmp_session_forget_user(&d->engine, k->user);
 		break;
 	case SNMP_TURN_BUSY:
 		d->phase = WAITING;
@@ -590,13 +338,21 @@ go_on(struct snmp_device *d)
 	if (d->interface != NULL && d->if_index == 0 && now >= d->search_ns &&
 	    d->searches < SEARCHES_MAX) {
 		d->searches++;
+		if (d->search_cut) {
+			d->search_cut = false;
+			d->phase = SEARCH;
+			send_bulk(d);
+			return;
+		}
 		d->column = 0;
-		begin_walk(d, SEARCH, if_columns[0], if_column_len[0]);
+		begin_walk(d, SEARCH, snmp_if_column[0].name, snmp_if_column[0].len);
 		return;
 	}
 	if (d->interface != NULL && d->if_index == 0)
 		d->causes |= CAUSE_BIT(CAUSE_SNMP_NO_OBJECT);
-	list_vars(d);
+	d->next_var = 0;
+	d->vars = snmp_vars_list(d->var, d->column, d->if_index, d->host_values, d->named,
+	    d->nameds);
 	snmp_reading_init(&d->now, 0);
 	d->now.if_index = d->if_index;
 	d->phase = GET;
@@ -604,46 +360,6 @@ go_on(struct snmp_device *d)
 }
 
 /* ------------------------------------------------------------------ answers */
-
-static struct snmp_value
-to_value(const struct variable_list *v)
-{
-	struct snmp_value out = { .type = SNMP_TYPE_NONE };
-
-	switch (v->type) {
-	case ASN_INTEGER:
-		out = (struct snmp_value){ .type = SNMP_TYPE_INTEGER, .number = *v->val.integer };
-		break;
-	case ASN_GAUGE:
-		out = (struct snmp_value){ .type = SNMP_TYPE_GAUGE, .number = *v->val.integer };
-		break;
-	case ASN_COUNTER:
-		out = (struct snmp_value){ .type = SNMP_TYPE_COUNTER32, .number = *v->val.integer };
-		break;
-	case ASN_TIMETICKS:
-		out = (struct snmp_value){ .type = SNMP_TYPE_TICKS, .number = *v->val.integer };
-		break;
-	case ASN_COUNTER64:
-		out.type = SNMP_TYPE_COUNTER64;
-		out.number = (int64_t)((uint64_t)(v->val.counter64->high & UINT32_MAX) << 32 |
-		    (v->val.counter64->low & UINT32_MAX));
-		break;
-	case ASN_OCTET_STR:
-		out = (struct snmp_value){ .type = SNMP_TYPE_STRING, .text = v->val.string,
-			.len = v->val_len };
-		break;
-	case ASN_OPAQUE_FLOAT:
-		out = (struct snmp_value){ .type = SNMP_TYPE_DOUBLE, .real = (double)*v->val.floatVal };
-		break;
-	case ASN_OPAQUE_DOUBLE:
-		out = (struct snmp_value){ .type = SNMP_TYPE_DOUBLE, .real = *v->val.doubleVal };
-		break;
-	case ASN_OBJECT_ID:
-		out.type = SNMP_TYPE_OID;
-		break;
-	}
-	return out;
-}
 
 static bool
 is_below(const struct variable_list *v, const oid *root, size_t len)
@@ -668,12 +384,12 @@ walk_on(struct snmp_device *d, const struct variable_list *v)
 static void
 searched(struct snmp_device *d, const struct snmp_pdu *pdu)
 {
-	const oid *root = if_columns[d->column];
-	size_t len = if_column_len[d->column];
+	const oid *root = snmp_if_column[d->column].name;
+	size_t len = snmp_if_column[d->column].len;
 	bool more = pdu->variables != NULL;
 
 	for (const struct variable_list *v = pdu->variables; v != NULL; v = v->next_variable) {
-		struct snmp_value value = to_value(v);
+		struct snmp_value value = snmp_session_value(v);
 
 		if (!is_below(v, root, len) || !walk_on(d, v)) {
 			more = false;
@@ -688,7 +404,8 @@ searched(struct snmp_device *d, const struct snmp_pdu *pdu)
 	if (more) {
 		send_bulk(d);
 	} else if (++d->column < 3) {
-		begin_walk(d, SEARCH, if_columns[d->column], if_column_len[d->column]);
+		begin_walk(d, SEARCH, snmp_if_column[d->column].name,
+		    snmp_if_column[d->column].len);
 	} else {
 		d->column = 0;
 		d->search_ns = clock_mono(d->env->clock).ns + SEARCH_AGAIN_NS;
@@ -715,9 +432,9 @@ end_of_scalars(struct snmp_device *d)
 
 /* false: the interface has moved to another index. */
 static bool
-take_scalar(struct snmp_device *d, const struct var *var, const struct variable_list *v)
+take_scalar(struct snmp_device *d, const struct snmp_var *var, const struct variable_list *v)
 {
-	struct snmp_value value = to_value(v);
+	struct snmp_value value = snmp_session_value(v);
 
 	if (v->name_length != var->len || memcmp(v->name, var->name, var->len * sizeof(oid)) != 0)
 		return true;		/* not what was asked for */
@@ -749,23 +466,11 @@ got(struct snmp_device *d, const struct snmp_pdu *pdu)
 		end_of_scalars(d);
 }
 
-static enum snmp_storage
-storage_kind(const struct variable_list *v)
-{
-	size_t n = v->val_len / sizeof(oid);
-
-	if (v->type != ASN_OBJECT_ID || n != COUNT(storage_types) + 1 ||
-	    memcmp(v->val.objid, storage_types, sizeof storage_types) != 0)
-		return STORAGE_OTHER;
-	return v->val.objid[n - 1] == 2 ? STORAGE_RAM :
-	    v->val.objid[n - 1] == 4 ? STORAGE_DISK : STORAGE_OTHER;
-}
-
 static void
 end_of_storage(struct snmp_device *d)
 {
 	if (!d->now.slot[SNMP_CPU_IDLE].have) {
-		begin_walk(d, PROCESSORS, processor_load, COUNT(processor_load));
+		begin_walk(d, PROCESSORS, processor_load, PROCESSOR_LOAD_LEN);
 		return;
 	}
 	snmp_reading_tables(&d->now, &d->tables);
@@ -779,7 +484,7 @@ took_storage(struct snmp_device *d, const struct snmp_pdu *pdu)
 
 	while (v != NULL && v->next_variable != NULL && v->next_variable->next_variable != NULL) {
 		const struct variable_list *size = v->next_variable, *used = size->next_variable;
-		struct snmp_value size_value = to_value(size), used_value = to_value(used);
+		struct snmp_value size_value = snmp_session_value(size), used_value = snmp_session_value(used);
 
 		if (!is_below(v, storage_column[0], 11) || !walk_on(d, v) ||
 		    d->rows > STORAGE_ROWS_MAX) {
@@ -789,7 +494,7 @@ took_storage(struct snmp_device *d, const struct snmp_pdu *pdu)
 		if (v->name_length == 12 && is_below(size, storage_column[1], 11) &&
 		    is_below(used, storage_column[2], 11) && size->name[11] == v->name[11] &&
 		    used->name[11] == v->name[11])
-			snmp_tables_storage(&d->tables, storage_kind(v), &size_value, &used_value);
+			snmp_tables_storage(&d->tables, snmp_session_storage(v), &size_value, &used_value);
 		v = used->next_variable;
 	}
 	if (pdu->variables != NULL)
@@ -804,9 +509,9 @@ took_processors(struct snmp_device *d, const struct snmp_pdu *pdu)
 	bool more = pdu->variables != NULL;
 
 	for (const struct variable_list *v = pdu->variables; v != NULL; v = v->next_variable) {
-		struct snmp_value value = to_value(v);
+		struct snmp_value value = snmp_session_value(v);
 
-		if (!is_below(v, processor_load, COUNT(processor_load)) || !walk_on(d, v)) {
+		if (!is_below(v, processor_load, PROCESSOR_LOAD_LEN) || !walk_on(d, v)) {
 			more = false;
 			break;
 		}
@@ -907,23 +612,6 @@ on_answer(int op, struct snmp_session *session, int request, struct snmp_pdu *pd
 
 /* ------------------------------------------------------------- the outside */
 
-/* text was checked by target_init(). */
-static size_t
-read_oid(const char *text, oid name[MAX_OID_LEN])
-{
-	size_t n = 0;
-	char *end;
-
-	if (*text == '.')
-		text++;
-	for (; n < MAX_OID_LEN; text = end + 1) {
-		name[n++] = strtoul(text, &end, 10);
-		if (*end != '.')
-			break;
-	}
-	return n;
-}
-
 struct snmp_device *
 snmp_device_new(const struct snmp_device_env *env, uint32_t id, const struct target *t)
 {
@@ -938,9 +626,8 @@ snmp_device_new(const struct snmp_device_env *env, uint32_t id, const struct tar
 	d->discovery_fd = -1;
 	d->chunk_max = CHUNK_MAX;
 	for (; d->nameds < t->oids; d->nameds++)
-		d->named_len[d->nameds] = read_oid(t->oid[d->nameds], d->named[d->nameds]);
-	d->var = xcalloc(2 + COUNT(column_of_interface) + COUNT(scalar_of_host) + SNMP_OIDS_MAX,
-	    sizeof *d->var);
+		snmp_var_parse(&d->named[d->nameds], SNMP_OID0 + d->nameds, t->oid[d->nameds]);
+	d->var = xcalloc(SNMP_VARS_MAX, sizeof *d->var);
 	return d;
 }
 
@@ -987,6 +674,7 @@ snmp_device_reset(struct snmp_device *d)
 	d->engine.len = 0;
 	d->if_index = 0;
 	d->search_ns = 0;
+	d->search_cut = false;
 	d->before.any = false;
 }
 

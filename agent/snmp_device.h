@@ -1,9 +1,9 @@
 /*
- * snmp_device.h - polls of one device: the only code that calls net-snmp.
+ * snmp_device.h - polls of one device; with snmp_session.c the only code that calls net-snmp.
  *
  * net-snmp is not safe in threads, so all of this runs in one thread
  * (snmp_worker.c).  Nothing here blocks: an SNMPv3 engine is asked for its id
- * by a datagram of our own, and keys are given to the library ready-made.
+ * by a datagram of our own.
  *
  * A poll: [engine discovery] -> [search of the interface by name] -> GETs of
  * all scalars -> [tables of storage and processors].  It ends with one result,
@@ -20,26 +20,9 @@
 #include "common/clock.h"
 #include "common/rng.h"
 
-#define SNMP_KEY_MAX 64
-
 struct snmp_device;
+struct snmp_secret;
 struct target;
-
-/* A credential with its secrets.  The pass phrases go as soon as the keys are made of them. */
-struct snmp_secret {
-	char *name;
-	int version;			/* enum snmp_version and so on, of agent_conf.h */
-	char *community;
-	char *user, *context;
-	int auth, priv;
-	char *auth_phrase, *priv_phrase;
-	bool keys;			/* made: */
-	uint8_t auth_key[SNMP_KEY_MAX], priv_key[SNMP_KEY_MAX];
-	size_t auth_key_len, priv_key_len;
-};
-
-/* Frees what it holds, secrets overwritten. */
-void snmp_secret_fini(struct snmp_secret *);
 
 /*
  * The library keeps one key for a user of an engine.  Two credentials that name the same user of
@@ -58,11 +41,6 @@ struct snmp_device_env {
 	void (*done)(void *arg, struct snmp_device *d, const struct probe_result *r);
 	void *arg;
 };
-
-/* Once in a process, before any thread: the library reads no files and writes no log. */
-void snmp_library_init(void);
-/* Forgets all users and keys that the library holds; no session may be open. */
-void snmp_library_forget(void);
 
 /* env is borrowed; of target only what is needed is copied. */
 struct snmp_device *snmp_device_new(const struct snmp_device_env *env, uint32_t id,

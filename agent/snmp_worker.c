@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "agent/snmp_device.h"
+#include "agent/snmp_session.h"
 #include "agent/target.h"
 #include "common/log.h"
 #include "common/mem.h"

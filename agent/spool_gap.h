@@ -33,7 +33,8 @@ void gaps_add(struct gaps *, enum gap_reason, const struct gap *lost);
 int gap_count_batch(struct gap *lost, struct gaps *again, const void *data, size_t len,
     bool numbered);
 /* Packs a Batch that tells them. *out is malloc'd. */
-void gaps_pack(const struct gaps *, const uint8_t *boot_id, uint64_t seq, uint8_t **out, size_t *len);
+void gaps_pack(const struct gaps *g, const uint8_t *boot_id, uint64_t seq, uint8_t **out,
+    size_t *len);
 /*
  * These bytes (a packed Batch) stand on the way to the collector: what they tell of *g is told.
  * g may have grown since they were written.  true: something was.

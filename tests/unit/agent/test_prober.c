@@ -251,7 +251,7 @@ START_TEST(test_name_that_does_not_resolve)
 }
 END_TEST
 
-/* What stays in the plan goes on without a missing step; what goes is silent; what is new begins. */
+/* What stays in the plan goes on without a missing step; what goes is silent. */
 START_TEST(test_plan_changes)
 {
 	int64_t before = 0;
