@@ -63,7 +63,7 @@ struct builder {
 	int64_t edge;			/* from here on a sample may still be on its way */
 };
 
-static void
+static void __attribute__((format(printf, 2, 3)))
 add(struct builder *b, const char *fmt, ...)
 {
 	va_list ap;

@@ -14,6 +14,14 @@
 #include "collector/graph_worker.h"
 #include "common/mem.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define WITH_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WITH_SANITIZER
+#endif
+#endif
+
 #define REQUEST_MAX (256 * 1024)
 #define FETCH_ROWS_MAX 20000
 
@@ -242,10 +250,10 @@ graph_worker_main(void)
 
 	prctl(PR_SET_PDEATHSIG, 9);
 	close_range(3, ~0u, 0);
-#if !defined(__SANITIZE_ADDRESS__)
-	setrlimit(RLIMIT_AS, &memory);
+#ifdef WITH_SANITIZER
+	(void)memory;			/* its shadow alone is terabytes of address space */
 #else
-	(void)memory;
+	setrlimit(RLIMIT_AS, &memory);
 #endif
 	setenv("TZ", "UTC-8", 1);	/* POSIX sign: eight hours east */
 	unsetenv("RRDCACHED_ADDRESS");

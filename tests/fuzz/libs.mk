@@ -7,3 +7,5 @@ FUZZ_OBJ_session := $(BUILD)/tests/sim/sim_disk.o
 FUZZ_LIBS_icmp := agent common
 FUZZ_LIBS_snmp := agent common
 FUZZ_LIBS_control := alertd common
+FUZZ_LIBS_http := collector common
+FUZZ_LIBS_policy := alertd common
