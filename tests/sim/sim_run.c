@@ -31,6 +31,7 @@ struct run {
 	struct sim_agent agent[ORACLE_AGENTS];
 	int agents;
 	bool alerts;			/* this world has an alertd */
+	bool crowded;			/* this world's spools are too small */
 	struct sim_alertd alertd;
 	struct told *told;
 	int outages[ORACLE_AGENTS];
@@ -211,6 +212,11 @@ choose_faults(struct run *r)
 	r->p.outage = r->alerts ? 0.15 : 0;
 	r->p.kill_alertd = sometimes(w, 0.6, 0.1);
 	r->faults_until = world_between(w, 30, 120) * NS_PER_S;
+	if (r->crowded) {		/* spools overflow all the time, and are killed at it */
+		r->p.block = 0.3;
+		r->p.kill_agent = 0.1;
+		r->p.die_in_write = 0.3;
+	}
 	if (!r->alerts)
 		return;
 	r->alertd.gateway_fault = sometimes(w, 0.7, 0.3);
@@ -236,11 +242,12 @@ set_up(struct run *r, const struct sim_opts *o, Linkwatch__Pb__Plan **plan)
 	sim_bugs_world(w);
 	r->oracle = oracle_new(w);
 	r->agents = (int)world_between(w, 1, 3);
+	r->crowded = world_chance(w, 0.2);
 	*plan = sim_plan_new(r->agents);
 	sim_collector_init(&r->collector, w, r->oracle, *plan);
 	for (int i = 0; i < r->agents; i++) {
 		sim_agent_init(&r->agent[i], w, i, &r->collector.server, r->oracle);
-		if (world_chance(w, 0.4)) {
+		if (r->crowded || world_chance(w, 0.4)) {
 			r->agent[i].max_bytes = (uint64_t)world_between(w, 4000, 20000);
 			r->agent[i].segment_bytes = (uint64_t)world_between(w, 1000, 3000);
 		}

@@ -19,7 +19,7 @@
 #include "tests/sim/sim_run.h"
 
 #define CLEAN 600
-#define BUG_WORLDS 150
+#define BUG_WORLDS 300
 #define WORKERS 2
 #define WORLD_SECONDS 60		/* a world that takes longer hangs */
 
