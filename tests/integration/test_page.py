@@ -1,0 +1,38 @@
+#!/usr/bin/python3
+"""test_page.py - the page in a real browser on the whole stack, with an incident to look at."""
+
+import os
+import re
+import subprocess
+import sys
+
+from lab import TOP, WEB, Stack, main, test, wait_for
+
+
+@test
+def page_of_the_whole_stack(lab):
+    """Log in, wall, graph, zoom, incident, both languages, no console error: tests/web/test_web.py."""
+    lab.start_impair('10.200.0.0/16 delay=5ms jitter=2ms')
+    stack = Stack(lab, 'page')
+    stack.collector_conf['store'] = {'age': '2s'}
+    for i, name in enumerate(('pudong', 'xuhui', 'minhang'), 1):
+        stack.link(name, 'icmp', f'10.200.1.{i}', count=5, timeout='400ms')
+    stack.start()
+    for name in ('pudong', 'xuhui', 'minhang'):
+        stack.await_state(name, 'up')
+    lab.road('set 10.200.1.1 down=1')
+    stack.await_incident(link='pudong', kind='down')
+    lab.road('set 10.200.1.3 loss=40')
+    wait_for(lambda: len(stack.samples('xuhui')) > 15, 40, 'a quarter of a minute of samples', step=1)
+    r = subprocess.run(
+        ['/usr/bin/python3', os.path.join(TOP, 'tests', 'web', 'test_web.py')], check=False, capture_output=True,
+        text=True, timeout=240,
+        env={**os.environ, 'LINKWATCH_URL': f'https://127.0.0.1:{WEB}/', 'LINKWATCH_USER': 'admin',
+             'LINKWATCH_PASSWORD': 'lab-password', 'LINKWATCH_INCIDENT': '1', 'HOME': lab.dir})
+    print(''.join(f'     {l}\n' for l in r.stdout.splitlines()), end='')
+    assert r.returncode == 0 and re.search(r'^[1-9]\d* passed, 0 failed$', r.stdout, re.M), r.stdout + r.stderr
+    stack.stop()
+
+
+if __name__ == '__main__':
+    sys.exit(main())
