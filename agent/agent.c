@@ -685,6 +685,8 @@ agent_free(struct agent *a)
 	prober_free(a->prober);
 	if (a->spool != NULL && a->batch != NULL)
 		put_batch(a);
+	if (a->uplink != NULL)
+		uplink_tick(a->uplink);	/* the last batch goes out before the session ends */
 	for (size_t i = 0; i < a->collectors && a->resolver != NULL; i++)
 		if (a->collector[i].query != NULL)
 			resolver_cancel(a->resolver, a->collector[i].query);
