@@ -29,7 +29,8 @@
 int graph_worker_main(void);
 
 struct graph_image {
-	int error;			/* 0 or -ETIME, -EBUSY (waited in vain), -EIO (the worker died), -ENODATA (librrd said no) */
+	/* 0 or -ETIME, -EBUSY (waited in vain), -EIO (the worker died), -ENODATA (librrd said no) */
+	int error;
 	const char *why;		/* one line; NULL when good */
 	const uint8_t *png;		/* or JSON; borrowed during the callback */
 	size_t len;

@@ -44,7 +44,7 @@ owner_stands(void *arg, uint64_t owner)
 {
 	struct web *w = arg;
 
-	return session_by_id(w->sessions, owner, clock_mono(w->clock)) != NULL;
+	return session_touch(w->sessions, owner, clock_mono(w->clock));
 }
 
 static void

@@ -151,6 +151,16 @@ session_by_id(struct sessions *t, uint64_t id, struct mono now)
 	return NULL;
 }
 
+bool
+session_touch(struct sessions *t, uint64_t id, struct mono now)
+{
+	struct session *s = (struct session *)session_by_id(t, id, now);
+
+	if (s != NULL)
+		s->used = now;
+	return s != NULL;
+}
+
 void
 session_close(struct sessions *t, uint64_t id)
 {

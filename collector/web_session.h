@@ -41,6 +41,8 @@ const struct session *session_open(struct sessions *, const char *user, enum web
 const struct session *session_find(struct sessions *, const char *cookie, struct mono now);
 /* As session_find by number, without marking it as used. */
 const struct session *session_by_id(struct sessions *, uint64_t id, struct mono now);
+/* Marks it as used now: an open page that takes events is in use. false: none or ended. */
+bool session_touch(struct sessions *, uint64_t id, struct mono now);
 void session_close(struct sessions *, uint64_t id);
 /* Ends the sessions of users that keep() does not want any more (role changed, user gone). */
 void sessions_filter(struct sessions *, bool (*keep)(void *arg, const struct session *), void *arg);

@@ -43,7 +43,11 @@ START_TEST(session_lives_and_ends)
 	ck_assert_ptr_null(session_find(t, other, at(110)));		/* never used again */
 	ck_assert_ptr_nonnull(session_by_id(t, id, at(170)));
 	ck_assert_ptr_null(session_by_id(t, id, at(171)));		/* looking is no use */
-	ck_assert_ptr_null(session_find(t, cookie, at(171)));
+	ck_assert(session_touch(t, id, at(170)));
+	ck_assert(session_touch(t, id, at(230)));
+	ck_assert(!session_touch(t, id, at(291)));
+	ck_assert(!session_touch(t, 99, at(230)));
+	ck_assert_ptr_null(session_find(t, cookie, at(291)));
 	ck_assert_uint_eq(sessions_count(t), 0);
 	sessions_free(t);
 }
