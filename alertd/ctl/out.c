@@ -172,11 +172,14 @@ print_rows(const struct table *t, const struct out *o, bool head)
 			const struct cell *c = &t->cell[row * t->columns + col];
 			size_t fill = width[col] - utf_width(c->text);
 			bool last = col + 1 == t->columns;
-			if (c->right)
+			/* a head stands as what is below it */
+			bool right = head && row == 0 && table_rows(t) > 1 ?
+			    t->cell[t->columns + col].right : c->right;
+			if (right && !(last && c->text[0] == '\0'))
 				pad(o, fill);
 			styled(o, head && row == 0 ? STYLE_BOLD : c->style, c->text);
 			if (!last)
-				pad(o, GAP + (c->right ? 0 : fill));
+				pad(o, GAP + (right ? 0 : fill));
 		}
 		fputc('\n', o->file);
 	}
