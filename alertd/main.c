@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <getopt.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "alertd/shell.h"
@@ -73,11 +75,37 @@ on_hup(evutil_socket_t sig, short what, void *arg)
 	free(shell_reload(sh));
 }
 
+/* Makes a directory that is missing for the user that we shall be. */
+static void
+make_for(const struct passwd *pw, const char *path)
+{
+	if (mkdir(path, 0755) == 0 && chown(path, pw->pw_uid, pw->pw_gid) != 0)
+		log_warning("%s: %s", path, strerror(errno));
+}
+
+static void
+prepare(const struct alertd_conf *conf)
+{
+	const struct passwd *pw = conf->user == NULL || geteuid() != 0 ? NULL :
+									 getpwnam(conf->user);
+	char *dir = xstrdup(conf->control.socket), *slash = strrchr(dir, '/');
+
+	if (pw != NULL && slash != NULL && slash != dir) {
+		*slash = '\0';
+		make_for(pw, dir);
+		make_for(pw, conf->state_dir);
+	}
+	free(dir);
+}
+
 static int
 drop(const struct shell *sh)
 {
 	char why[200];
-	int rc = sandbox_drop(sh->conf->conf.user, NULL, why, sizeof(why));
+	int rc;
+
+	prepare(&sh->conf->conf);
+	rc = sandbox_drop(sh->conf->conf.user, NULL, why, sizeof(why));
 
 	if (rc != 0)
 		log_error("%s", why);

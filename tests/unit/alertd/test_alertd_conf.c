@@ -204,6 +204,32 @@ START_TEST(warnings)
 }
 END_TEST
 
+static void
+each_key_is_in(const char *page, const struct conf_schema *schema)
+{
+	for (const struct conf_key *k = schema->keys; k->name != NULL; k++) {
+		char item[100];
+		snprintf(item, sizeof(item), "\n.It Cm %s", k->name);
+		ck_assert_msg(strstr(page, item) != NULL, "the manual lacks '%s' of %s", k->name,
+		    schema->noun);
+		ck_assert_msg(k->help != NULL && *k->help != '\0', "'%s' has no help", k->name);
+		if (k->sub != NULL)
+			each_key_is_in(page, k->sub);
+	}
+}
+
+START_TEST(manual_has_every_key)
+{
+	static char page[65536];
+	FILE *f = fopen("alertd/linkwatch-alertd.yaml.5", "r");
+
+	ck_assert_msg(f != NULL, "run from the top of the tree");
+	page[fread(page, 1, sizeof(page) - 1, f)] = '\0';
+	fclose(f);
+	each_key_is_in(page, &alertd_conf_schema);
+}
+END_TEST
+
 START_TEST(names)
 {
 	ck_assert_str_eq(channel_kind_name(CHANNEL_SMTP), "smtp");
@@ -229,6 +255,7 @@ main(void)
 	tcase_add_test(tc, sample_uncommented);
 	tcase_add_loop_test(tc, each_mistake, 0, (int)(sizeof(mistakes) / sizeof(mistakes[0])));
 	tcase_add_test(tc, warnings);
+	tcase_add_test(tc, manual_has_every_key);
 	tcase_add_test(tc, names);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
