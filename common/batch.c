@@ -378,7 +378,8 @@ check_head(const Linkwatch__Pb__Batch *b, char *why, size_t n)
 		return refuse(REFUSE_MALFORMED, why, n, "sequence number is missing", 0);
 	if (b->n_link_index != b->n_sent || b->n_dt_us != b->n_sent || b->n_step_ms != b->n_sent ||
 	    b->n_rtt_count != b->n_sent || b->n_flags != b->n_sent)
-		return refuse(REFUSE_COUNTS, why, n, "columns of samples differ in length", b->n_sent);
+		return refuse(
+		    REFUSE_COUNTS, why, n, "columns of samples differ in length", b->n_sent);
 	if (b->n_cause != b->n_cause_sample || b->n_cause_count != b->n_cause_sample)
 		return refuse(REFUSE_COUNTS, why, n, "columns of causes differ in length",
 		    b->n_cause_sample);
@@ -415,7 +416,8 @@ check_samples(const Linkwatch__Pb__Batch *b, char *why, size_t n)
 		rtts += b->rtt_count[i];
 	}
 	if (rtts != b->n_rtt_100ns)
-		return refuse(REFUSE_COUNTS, why, n, "RTTs do not match their counts", b->n_rtt_100ns);
+		return refuse(
+		    REFUSE_COUNTS, why, n, "RTTs do not match their counts", b->n_rtt_100ns);
 	for (size_t i = 0; i < b->n_rtt_100ns; i++)
 		if (b->rtt_100ns[i] == 0)
 			return refuse(REFUSE_VALUE, why, n, "RTT of zero", i);
@@ -450,7 +452,8 @@ check_causes_and_values(const Linkwatch__Pb__Batch *b, char *why, size_t n)
 	int r = check_sparse(b, b->cause_sample, b->cause, b->n_cause, SAMPLE_CAUSES, why, n);
 
 	if (r == 0)
-		r = check_sparse(b, b->value_sample, b->value_role, b->n_value, SAMPLE_VALUES, why, n);
+		r = check_sparse(
+		    b, b->value_sample, b->value_role, b->n_value, SAMPLE_VALUES, why, n);
 	if (r != 0)
 		return r;
 	for (size_t i = 0; i < b->n_cause; i++) {

@@ -200,8 +200,9 @@ check_peer(struct tls_conn *c, struct identity *peer)
 	}
 	if ((c->expect != ROLE_NOBODY && peer->role != c->expect) ||
 	    (c->expect_id[0] != '\0' && strcmp(peer->id, c->expect_id) != 0)) {
-		conn_fail(c, "the far side is %s %s, expected %s %s", role_name(peer->role), peer->id,
-		    role_name(c->expect), c->expect_id[0] != '\0' ? c->expect_id : "(any)");
+		conn_fail(c, "the far side is %s %s, expected %s %s", role_name(peer->role),
+		    peer->id, role_name(c->expect),
+		    c->expect_id[0] != '\0' ? c->expect_id : "(any)");
 		return -EACCES;
 	}
 	return 0;
@@ -304,7 +305,7 @@ on_connected(struct tls_conn *c)
 	int one = 1;
 
 	c->why[0] = '\0';
-	/* An end without close_notify is an end like any other: frames have lengths, batches acks. */
+	/* An end without close_notify is an end too: frames have lengths, batches acks. */
 	bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
 	setsockopt(bufferevent_getfd(c->bev), IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	if (check_peer(c, &peer) != 0)

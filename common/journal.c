@@ -208,8 +208,8 @@ recover_last(struct journal *j, const struct journal_tip *tip, struct journal_re
 static int
 open_files(struct journal *j, struct journal_tip *tip, struct journal_recovery *rec)
 {
-	int r = j->disk->ops->open(j->disk, "lock", DISK_READ | DISK_WRITE | DISK_CREATE | DISK_LOCK,
-	    &j->lock);
+	int r = j->disk->ops->open(
+	    j->disk, "lock", DISK_READ | DISK_WRITE | DISK_CREATE | DISK_LOCK, &j->lock);
 
 	if (r != 0) {
 		j->lock = NULL;

@@ -35,7 +35,8 @@ journal_scan_open(struct journal_scan *s, struct disk *disk, uint64_t first_seq)
 		journal_scan_close(s);
 		return r;
 	}
-	if (journal_segment_decode(head, (size_t)n, &s->head) != 0 || s->head.first_seq != first_seq) {
+	if (journal_segment_decode(head, (size_t)n, &s->head) != 0 ||
+	    s->head.first_seq != first_seq) {
 		journal_scan_close(s);
 		return -EBADMSG;
 	}
@@ -83,7 +84,8 @@ int
 journal_scan_next(struct journal_scan *s, struct record_header *h, const uint8_t **data)
 {
 	for (;;) {
-		ssize_t n = journal_record_decode(s->buf + s->pos, s->have - s->pos, s->head.seed, h);
+		ssize_t n =
+		    journal_record_decode(s->buf + s->pos, s->have - s->pos, s->head.seed, h);
 
 		if (n < 0)
 			return -EBADMSG;
@@ -118,7 +120,8 @@ window_proves(const struct journal_scan *s, const uint8_t *p, size_t n, int64_t 
 		if (s->file->ops->pread(s->file, data, RECORD_HEADER + h.len,
 		    at + (int64_t)i) != (ssize_t)(RECORD_HEADER + h.len))
 			continue;
-		proven = journal_record_decode(data, RECORD_HEADER + h.len, s->head.seed, &whole) > 0;
+		proven =
+		    journal_record_decode(data, RECORD_HEADER + h.len, s->head.seed, &whole) > 0;
 	}
 	free(data);
 	return proven;

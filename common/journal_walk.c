@@ -36,8 +36,9 @@ judge_bad(struct journal_scan *s, uint64_t published, bool last, const struct jo
 		return damage(rec, s->head.first_seq, s->off, "record %" PRIu64
 		    " is damaged and later segments stand", t->next_seq);
 	if (t->next_seq < published)
-		return damage(rec, s->head.first_seq, s->off, "record %" PRIu64
-		    " is damaged and was published (up to %" PRIu64 ")", t->next_seq, published - 1);
+		return damage(rec, s->head.first_seq, s->off,
+		    "record %" PRIu64 " is damaged and was published (up to %" PRIu64 ")",
+		    t->next_seq, published - 1);
 	r = journal_scan_proves_damage(s, t->next_seq);
 	if (r == 1)
 		return damage(rec, s->head.first_seq, s->off, "record %" PRIu64
@@ -57,7 +58,8 @@ take_record(struct journal_chain *chain, const struct record_header *h, const ui
 		    " should", h->seq, t->next_seq);
 	journal_chain_hash(chain, t->hash, h, data, hash);
 	if (memcmp(hash, h->hash, sizeof hash) != 0)
-		return damage(rec, t->segment, off, "record %" PRIu64 " breaks the hash chain", h->seq);
+		return damage(
+		    rec, t->segment, off, "record %" PRIu64 " breaks the hash chain", h->seq);
 	memcpy(t->hash, hash, sizeof hash);
 	if (h->durable == h->seq)
 		t->group = off;
@@ -110,8 +112,9 @@ journal_walk(struct disk *disk, struct journal_chain *chain, uint64_t first_seq,
 		r = walk_records(&s, chain, published, last, t, rec);
 	}
 	if (r == 0 && last && t->next_seq < published)
-		r = damage(rec, first_seq, t->end, "the journal ends with record %" PRIu64 ", %" PRIu64
-		    " was published", t->next_seq - 1, published - 1);
+		r = damage(rec, first_seq, t->end,
+		    "the journal ends with record %" PRIu64 ", %" PRIu64 " was published",
+		    t->next_seq - 1, published - 1);
 	journal_scan_close(&s);
 	return r;
 }

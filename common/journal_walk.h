@@ -12,7 +12,7 @@ struct journal_tail {
 	uint32_t seed;			/* of that segment */
 	uint64_t next_seq;
 	int64_t end;			/* of the last sound record in the file */
-	int64_t group;			/* where the last group begins: it may never have been synced */
+	int64_t group;			/* of the last group, which may never have been synced */
 	int64_t size;			/* of the file; beyond end: torn */
 	uint8_t hash[JOURNAL_HASH_LEN];	/* of the last record */
 };

@@ -96,6 +96,7 @@ struct ssl_ctx_st *
 tls_context_new(const struct tls_files *files, bool server, char *err, size_t n)
 {
 	static const unsigned char session_context[] = "linkwatch";
+	const int purpose = server ? X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_SSL_SERVER;
 	SSL_CTX *ctx;
 
 	ERR_clear_error();
@@ -114,7 +115,7 @@ tls_context_new(const struct tls_files *files, bool server, char *err, size_t n)
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) != 1 ||
 	    SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context - 1) != 1 ||
-	    SSL_CTX_set_purpose(ctx, server ? X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_SSL_SERVER) != 1) {
+	    SSL_CTX_set_purpose(ctx, purpose) != 1) {
 		snprintf(err, n, "OpenSSL: %s", openssl_reason());
 		goto fail;
 	}

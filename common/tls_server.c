@@ -58,7 +58,8 @@ on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int
 		    "peer=%s: turned away: %zu connections are the limit", address, s->max);
 		return;
 	}
-	if (tls_conn_accept(&s->conn[s->conns], s->base, s->ctx, fd, sa, (socklen_t)len, &s->o) == 0)
+	if (tls_conn_accept(&s->conn[s->conns], s->base, s->ctx, fd, sa, (socklen_t)len,
+	    &s->o) == 0)
 		s->conns++;
 }
 
@@ -127,8 +128,11 @@ tls_listen(struct tls_server **out, struct event_base *base, struct ssl_ctx_st *
 	s->base = base;
 	s->max = opts->max_conns > 0 ? (size_t)opts->max_conns : 1;
 	s->conn = xcalloc(s->max, sizeof *s->conn);
-	s->o = (struct tls_conn_opts){ .handshake_ms = opts->handshake_ms, .idle_ms = opts->idle_ms,
-		.queue_max = opts->queue_max, .h = h, .arg = arg, .gone = server_conn_gone, .owner = s };
+	s->o = (struct tls_conn_opts){
+		.handshake_ms = opts->handshake_ms, .idle_ms = opts->idle_ms,
+		.queue_max = opts->queue_max, .h = h, .arg = arg, .gone = server_conn_gone,
+		.owner = s,
+	};
 	tls_conn_defaults(&s->o);
 	tls_server_context(s, ctx);
 	errno = 0;

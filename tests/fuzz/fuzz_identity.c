@@ -37,7 +37,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	r = identity_parse((const char *)data, size, &id);
 	check(r, &id);
 	if (r == 0)			/* nothing but the name itself makes that name */
-		assert(size == strlen("linkwatch:///") + strlen(role_name(id.role)) + strlen(id.id));
+		assert(
+		    size == strlen("linkwatch:///") + strlen(role_name(id.role)) + strlen(id.id));
 	cert = d2i_X509(NULL, &p, (long)size);
 	if (cert != NULL) {
 		r = identity_from_cert(cert, &id, why, sizeof why);

@@ -90,7 +90,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			sim_platter_put(p, "tip", data + 2, tip);
 		sim_platter_put(p, SEGMENT, data + 2 + tip, size - 2 - tip);
 	} else {
-		sim_platter_put(p, SEGMENT, segment, craft(data + 1, size - 1, segment, sizeof segment));
+		sim_platter_put(
+		    p, SEGMENT, segment, craft(data + 1, size - 1, segment, sizeof segment));
 	}
 	disk = sim_disk_view(p);
 	read_all(disk, 1);

@@ -23,7 +23,8 @@ struct args {
 static int
 usage(void)
 {
-	fprintf(stderr, "usage: sim [--seed N] [--count N] [--steps M] [--bug NAME] [--verbose] [--list]\n");
+	fprintf(stderr,
+	    "usage: sim [--seed N] [--count N] [--steps M] [--bug NAME] [--verbose] [--list]\n");
 	return 2;
 }
 
@@ -115,16 +116,18 @@ main(int argc, char **argv)
 		add(&sum, &r);
 		failed += r.failed;
 		if (r.failed)
-			printf("seed %" PRIu64 ": %s (step %" PRIu64 ", %.1f s)\n", a.seed + i, r.why,
-			    r.steps, r.seconds);
+			printf("seed %" PRIu64 ": %s (step %" PRIu64 ", %.1f s)\n", a.seed + i,
+			    r.why, r.steps, r.seconds);
 	}
-	printf("%" PRIu64 " worlds, %" PRIu64 " events, %.0f s; kills %" PRIu64 " power cuts %" PRIu64
-	    " disk errors %" PRIu64 " frames lost %" PRIu64 "\nsamples %" PRIu64 ": delivered %" PRIu64
-	    ", told as lost %" PRIu64 ", refused %" PRIu64 ", gone with a killed process %" PRIu64
-	    "; acks %" PRIu64 "\noutages %" PRIu64 ", incidents %" PRIu64 ", messages %" PRIu64 ", taken by gateways %"
-	    PRIu64 ", possible repeats %" PRIu64 "\nfailed worlds %" PRIu64 "\n", a.count, sum.steps, sum.seconds, sum.kills,
-	    sum.cuts, sum.disk_errors, sum.frames_lost, sum.samples, sum.delivered, sum.gaps, sum.refused,
-	    sum.excused, sum.acks, sum.outages, sum.incidents,
-	    sum.messages, sum.accepted, sum.repeats, failed);
+	printf("%" PRIu64 " worlds, %" PRIu64 " events, %.0f s; kills %" PRIu64
+	       " power cuts %" PRIu64 " disk errors %" PRIu64 " frames lost %" PRIu64
+	       "\nsamples %" PRIu64 ": delivered %" PRIu64 ", told as lost %" PRIu64
+	       ", refused %" PRIu64 ", gone with a killed process %" PRIu64 "; acks %" PRIu64
+	       "\noutages %" PRIu64 ", incidents %" PRIu64 ", messages %" PRIu64
+	       ", taken by gateways %" PRIu64 ", possible repeats %" PRIu64
+	       "\nfailed worlds %" PRIu64 "\n",
+	    a.count, sum.steps, sum.seconds, sum.kills, sum.cuts, sum.disk_errors, sum.frames_lost,
+	    sum.samples, sum.delivered, sum.gaps, sum.refused, sum.excused, sum.acks, sum.outages,
+	    sum.incidents, sum.messages, sum.accepted, sum.repeats, failed);
 	return failed == 0 ? 0 : 1;
 }

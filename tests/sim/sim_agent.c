@@ -156,7 +156,8 @@ measure(void *arg)
 	if (!proc_acts(&a->proc))
 		r = -1;
 	if (r != 0)
-		world_trace(w, "%s: put of samples up to %" PRIu64 ": %d", a->proc.name, a->next_sample, r);
+		world_trace(
+		    w, "%s: put of samples up to %" PRIu64 ": %d", a->proc.name, a->next_sample, r);
 	if (a->next_sample >= first)
 		oracle_produced(a->oracle, a->number, first, a->next_sample, r == 0);
 	if (r == 0)
@@ -170,11 +171,13 @@ static void
 agent_start(struct proc *p)
 {
 	struct sim_agent *a = (struct sim_agent *)p;
-	struct spool_opts so = { .max_bytes = a->max_bytes, .segment_bytes = a->segment_bytes > 0 ? a->segment_bytes : 8192,
-		.memory_bytes = a->memory_bytes };
+	struct spool_opts so = {.max_bytes = a->max_bytes,
+	    .segment_bytes = a->segment_bytes > 0 ? a->segment_bytes : 8192,
+	    .memory_bytes = a->memory_bytes};
 	struct uplink_opts uo = { .collectors = 1, .host = p->name };
 	char why[256];
-	int r = spool_open(&a->spool, p->view, p->world->rng, &so, clock_wall(&p->clock), why, sizeof why);
+	int r = spool_open(
+	    &a->spool, p->view, p->world->rng, &so, clock_wall(&p->clock), why, sizeof why);
 
 	a->tick_due = 0;
 	world_trace(p->world, "%s: starts: %d %s", p->name, r, why);
@@ -259,8 +262,9 @@ sim_agent_describe(const struct sim_agent *a, char *out, size_t n)
 	}
 	spool_stat(a->spool, &st);
 	uplink_stat(a->uplink, &us);
-	snprintf(out, n, "a%d: %s%s, batches %" PRIu64 "..%" PRIu64 ", acked %" PRIu64 ", sent %" PRIu64
-	    ", %" PRIu64 " bytes in memory, error %d", a->number, uplink_state_name(us.state),
-	    us.paused ? " (paused)" : "", st.first_seq, st.next_seq - 1, st.acked_seq, us.sent_seq,
-	    st.memory_bytes, st.error);
+	snprintf(out, n,
+	    "a%d: %s%s, batches %" PRIu64 "..%" PRIu64 ", acked %" PRIu64 ", sent %" PRIu64
+	    ", %" PRIu64 " bytes in memory, error %d",
+	    a->number, uplink_state_name(us.state), us.paused ? " (paused)" : "", st.first_seq,
+	    st.next_seq - 1, st.acked_seq, us.sent_seq, st.memory_bytes, st.error);
 }

@@ -27,7 +27,8 @@
 static const char policy_text[] =
     "contacts:\n"
     "  - {id: duty, name: \"值班\", phone: \"13800000001\", mail: duty@example.com, role: duty}\n"
-    "  - {id: lead, name: \"主管\", phone: \"13800000002\", mail: lead@example.com, role: lead, lang: en}\n"
+    "  - {id: lead, name: \"主管\", phone: \"13800000002\", mail: lead@example.com, role: lead, "
+    "lang: en}\n"
     "routes:\n"
     "  - {grade: 4, roles: [duty], channels: [sms], fallback: [mail]}\n"
     "  - {grade: 4, roles: [lead], channels: [mail]}\n"
@@ -145,7 +146,8 @@ on_feed_lost(void *arg, uint64_t seq, uint64_t count)
 {
 	struct sim_alertd *a = arg;
 
-	world_fail(a->proc.world, "the feed has lost %" PRIu64 " records before %" PRIu64, count, seq);
+	world_fail(
+	    a->proc.world, "the feed has lost %" PRIu64 " records before %" PRIu64, count, seq);
 }
 
 static void
@@ -439,7 +441,8 @@ second(void *arg)
 	world_after(w, NS_PER_S, &a->proc, second, a);
 	feed_tick(a->feed);
 	if (clock_mono(&a->proc.clock).ns >= feed_retry_at(a->feed).ns && !a->db_failing &&
-	    net_connect(w->net, &a->proc, &who, a->collector, &feed_conn_handler, a->feed, &conn) == 0)
+	    net_connect(w->net, &a->proc, &who, a->collector, &feed_conn_handler, a->feed,
+		&conn) == 0)
 		feed_connecting(a->feed, conn);
 	if (a->db_failing)
 		return;
@@ -491,8 +494,11 @@ alertd_start(struct proc *p)
 		.retry_max_ns = 10 * NS_PER_S, .tries_before_fallback = 3,
 		.dead_after_ns = 20 * NS_PER_S, .give_up_ns = INT64_C(24) * 3600 * NS_PER_S };
 	struct sim_alertd *a = (struct sim_alertd *)p;
-	struct feed_opts fo = { .stale_after_ns = STALE_NS, .clock = &p->clock, .rng = p->world->rng,
-		.ops = &feed_ops, .arg = a };
+	struct feed_opts fo = {.stale_after_ns = STALE_NS,
+	    .clock = &p->clock,
+	    .rng = p->world->rng,
+	    .ops = &feed_ops,
+	    .arg = a};
 
 	world_trace(p->world, "alertd: starts");
 	a->flush_due = a->db_failing = a->feed_told = false;
@@ -588,7 +594,8 @@ look_link(void *arg, const struct link_view *v)
 	if (v->state == LINK_UP || !l->quiet)
 		return;
 	l->quiet = false;
-	snprintf(l->out, l->n, "alertd: link %s/%s is %s", v->agent, v->link, link_state_name(v->state));
+	snprintf(
+	    l->out, l->n, "alertd: link %s/%s is %s", v->agent, v->link, link_state_name(v->state));
 }
 
 static void
@@ -599,8 +606,8 @@ look_incident(void *arg, const struct incident *inc)
 	if ((inc->state != INC_OPEN && inc->state != INC_HANDLING) || !l->quiet)
 		return;
 	l->quiet = false;
-	snprintf(l->out, l->n, "alertd: incident %" PRIu64 " (%s) is %s", inc->number, inc->title_en,
-	    incident_state_name(inc->state));
+	snprintf(l->out, l->n, "alertd: incident %" PRIu64 " (%s) is %s", inc->number,
+	    inc->title_en, incident_state_name(inc->state));
 }
 
 bool
@@ -621,8 +628,10 @@ sim_alertd_is_quiet(const struct sim_alertd *a, char *out, size_t n)
 	if (l.quiet && (!fs.up || c.pending + c.unknown + c.sending > 0 ||
 	    db_batch_is_urgent(a->batch))) {
 		l.quiet = false;
-		snprintf(out, n, "alertd: feed %s, outbox: %" PRIu64 " pending, %" PRIu64 " unknown, %" PRIu64
-		    " sending", fs.up ? "up" : "down", c.pending, c.unknown, c.sending);
+		snprintf(out, n,
+		    "alertd: feed %s, outbox: %" PRIu64 " pending, %" PRIu64 " unknown, %" PRIu64
+		    " sending",
+		    fs.up ? "up" : "down", c.pending, c.unknown, c.sending);
 	}
 	return l.quiet;
 }

@@ -18,11 +18,11 @@ const struct sim_bug sim_bugs[] = {
 	{ "skip-sync", "a sync of a file is forgotten", false },
 	{ "skip-dir-sync", "a sync of a directory is forgotten", false },
 	{ "ack-before-sync", "journal_sync() says 0 and writes with the next call", false },
-	{ "purge-before-ack", "the agent's spool forgets what was sent, not what was acknowledged", false },
+	{ "purge-before-ack", "the agent's spool forgets what was only sent", false },
 	{ "forget-dedup", "a restarted collector does not know which numbers it took", false },
 	{ "forget-gaps", "the spool does not write down what it lost", false },
-	{ "ack-before-commit", "alertd acknowledges records before what they decided is committed", true },
-	{ "cursor-before-decisions", "the feed's cursor is committed ahead of the decisions", true },
+	{ "ack-before-commit", "alertd acknowledges records before it has committed them", true },
+	{ "cursor-before-decisions", "the cursor is committed ahead of the decisions", true },
 	{ "send-before-commit", "a message goes out before its intent is committed", true },
 	{ "lose-message", "now and then a message is not written to the outbox", true },
 	{ "forget-unknown", "after a restart a message that was under way counts as sent", true },
@@ -32,7 +32,7 @@ const struct sim_bug sim_bugs[] = {
 	{ NULL, NULL, false }
 };
 
-static struct world *world;		/* of the run; the replaced functions have no argument for it */
+static struct world *world;	/* of the run: the replaced functions have no argument for it */
 
 void
 sim_bugs_world(struct world *w)
@@ -67,8 +67,10 @@ void __real_db_batch_decision(struct db_batch *, const struct decision *, struct
 void __wrap_db_batch_decision(struct db_batch *, const struct decision *, struct wall);
 int __real_outbox_add(struct outbox *, const struct outbox_message *, struct wall);
 int __wrap_outbox_add(struct outbox *, const struct outbox_message *, struct wall);
-int __real_outbox_outcome(struct outbox *, uint64_t, enum outbox_outcome, const char *, struct wall);
-int __wrap_outbox_outcome(struct outbox *, uint64_t, enum outbox_outcome, const char *, struct wall);
+int __real_outbox_outcome(struct outbox *, uint64_t, enum outbox_outcome, const char *,
+    struct wall);
+int __wrap_outbox_outcome(struct outbox *, uint64_t, enum outbox_outcome, const char *,
+    struct wall);
 int __real_core_restore_incident(struct core *, const struct incident *);
 int __wrap_core_restore_incident(struct core *, const struct incident *);
 

@@ -22,16 +22,20 @@ sim_plan_new(int agents)
 	struct conf_errors errs = { 0 };
 	Linkwatch__Pb__Plan *plan = NULL;
 
-	n += (size_t)snprintf(yaml + n, sizeof yaml - n, "vendors:\n"
-	    "  - {id: v1, code: \"A云\", code_en: CloudA, name: \"甲云\", name_en: Cloud A}\nagents:\n");
+	n += (size_t)snprintf(yaml + n, sizeof yaml - n,
+	    "vendors:\n"
+	    "  - {id: v1, code: \"A云\", code_en: CloudA, name: \"甲云\", name_en: Cloud A}\n"
+	    "agents:\n");
 	for (int i = 0; i < agents; i++)
-		n += (size_t)snprintf(yaml + n, sizeof yaml - n, "  - {id: a%d, vendor: v1, zone: z%d, "
-		    "name: \"探针%d\", name_en: probe %d}\n", i, i, i, i);
+		n += (size_t)snprintf(yaml + n, sizeof yaml - n,
+		    "  - {id: a%d, vendor: v1, zone: z%d, name: \"探针%d\", name_en: probe %d}\n",
+		    i, i, i, i);
 	n += (size_t)snprintf(yaml + n, sizeof yaml - n, "links:\n");
 	for (int i = 0; i < agents * 2; i++)
-		n += (size_t)snprintf(yaml + n, sizeof yaml - n, "  - {id: l%d, agent: a%d, probe: icmp, "
-		    "target: 192.0.2.%d, step: 1s, count: 5, timeout: 500ms, class: A, name: \"链路%d\", "
-		    "name_en: link %d}\n", i % 2, i / 2, i + 1, i, i);
+		n += (size_t)snprintf(yaml + n, sizeof yaml - n,
+		    "  - {id: l%d, agent: a%d, probe: icmp, target: 192.0.2.%d, step: 1s, count: 5, "
+		    "timeout: 500ms, class: A, name: \"链路%d\", name_en: link %d}\n",
+		    i % 2, i / 2, i + 1, i, i);
 	if (links_parse(yaml, n, "links.yaml", &plan, &errs) != 0)
 		conf_errors_print(&errs, stderr);
 	conf_errors_free(&errs);
@@ -74,7 +78,8 @@ soon(void *arg)
 	if (c->commit_due)
 		return;
 	c->commit_due = true;
-	world_after(c->proc.world, world_between(c->proc.world, 0, COMMIT_MAX_NS), &c->proc, commit, c);
+	world_after(
+	    c->proc.world, world_between(c->proc.world, 0, COMMIT_MAX_NS), &c->proc, commit, c);
 }
 
 static void

@@ -36,12 +36,12 @@ void sim_platter_stat(const struct sim_platter *, struct sim_disk_stat *);
 
 /* A new life's view; disk->ops->close() frees it. */
 struct disk *sim_disk_view(struct sim_platter *);
-/* The view dies after so many more changes (the last one done or not, as chance has it); -1: never. */
+/* The view dies after so many more changes, the last one done or not by chance; -1: never. */
 void sim_disk_die_in(struct disk *view, int64_t changes);
 bool sim_disk_is_dead(const struct disk *view);
 /* The process is gone: everything through the view fails from now on; its locks are free. */
 void sim_disk_kill(struct disk *view);
-/* Power fails: the platter keeps what chance left of what was not synced.  All views must be dead. */
+/* Power fails: chance decides what is left of what was not synced.  All views must be dead. */
 void sim_platter_cut(struct sim_platter *);
 
 /* Puts a file there as if it had always been, and reads one; for tests. */

@@ -141,7 +141,8 @@ oracle_forgets(struct oracle *o, int agent)
 static struct sent *
 find_sent(struct oracle *o, int agent, const uint8_t *boot, uint64_t seq, size_t *slot)
 {
-	uint64_t h = hash_bytes(hash_bytes((uint64_t)agent * 31 + 7, boot, BOOT_ID_LEN), &seq, sizeof seq);
+	uint64_t h =
+	    hash_bytes(hash_bytes((uint64_t)agent * 31 + 7, boot, BOOT_ID_LEN), &seq, sizeof seq);
 	size_t i = h % o->index_size;
 
 	for (; o->index[i] != 0; i = (i + 1) % o->index_size) {
@@ -256,7 +257,8 @@ oracle_purged(struct oracle *o, uint64_t seq)
 static uint64_t
 hash_record(const struct journal_record *r)
 {
-	uint64_t h = hash_bytes(hash_bytes(r->seq, &r->type, sizeof r->type), &r->wall, sizeof r->wall);
+	uint64_t h =
+	    hash_bytes(hash_bytes(r->seq, &r->type, sizeof r->type), &r->wall, sizeof r->wall);
 
 	return hash_bytes(h, r->data, r->len);
 }
@@ -268,7 +270,8 @@ compare_seen(struct oracle *o, const struct journal_record *r, bool remember)
 
 	if (r->seq < o->seen_next) {
 		if (o->seen[r->seq] != h)
-			world_fail(o->world, "record %" PRIu64 " is not what a reader has seen", r->seq);
+			world_fail(
+			    o->world, "record %" PRIu64 " is not what a reader has seen", r->seq);
 		return;
 	}
 	if (!remember)
@@ -315,9 +318,11 @@ arrived(struct oracle *o, int agent, const uint8_t *boot, uint64_t seq, uint8_t 
 		uint64_t id = s->ids[i];
 
 		if (id == 0 || id > o->made[agent].n)
-			world_fail(o->world, "sample %" PRIu64 " of agent %d was never made", id, agent);
+			world_fail(
+			    o->world, "sample %" PRIu64 " of agent %d was never made", id, agent);
 		else if (how == ARRIVED_BATCH && ++o->made[agent].delivered[id] > 1)
-			world_fail(o->world, "sample %" PRIu64 " of agent %d was written twice", id, agent);
+			world_fail(o->world, "sample %" PRIu64 " of agent %d was written twice", id,
+			    agent);
 		else if (how == ARRIVED_REFUSED)
 			o->stat.refused++;
 	}
@@ -337,11 +342,12 @@ take_gap(struct oracle *o, int agent, const uint8_t *boot, const Linkwatch__Pb__
 	world_trace(o->world, "oracle: a%d tells a gap of %" PRIu64 " samples, batches %" PRIu64
 	    "..%" PRIu64 ": %s", agent, g->count, g->first_seq, g->last_seq, g->reason);
 	if (strcmp(g->reason, "spool damaged") == 0)
-		world_fail(o->world, "agent %d says that its spool was damaged, and nobody damaged it",
-		    agent);
+		world_fail(o->world,
+		    "agent %d says that its spool was damaged, and nobody damaged it", agent);
 	for (size_t i = 0; i < o->sents; i++)
 		if (o->sent[i].agent == agent && o->sent[i].seq >= g->first_seq &&
-		    o->sent[i].seq <= g->last_seq && memcmp(o->sent[i].boot, boot, BOOT_ID_LEN) == 0)
+		    o->sent[i].seq <= g->last_seq &&
+		    memcmp(o->sent[i].boot, boot, BOOT_ID_LEN) == 0)
 			o->sent[i].in_gap = true;
 }
 
@@ -402,9 +408,12 @@ check_promises(struct oracle *o)
 			const struct sent *s = &o->sent[i];
 
 			if (s->agent == p->agent && s->seq <= p->seq && s->arrived == 0 &&
-			    !s->given_up && !s->in_gap && memcmp(s->boot, p->boot, BOOT_ID_LEN) == 0)
-				world_fail(o->world, "batch %" PRIu64 " of agent %d was acknowledged "
-				    "(up to %" PRIu64 ") and is lost", s->seq, s->agent, p->seq);
+			    !s->given_up && !s->in_gap &&
+			    memcmp(s->boot, p->boot, BOOT_ID_LEN) == 0)
+				world_fail(o->world,
+				    "batch %" PRIu64 " of agent %d was acknowledged "
+				    "(up to %" PRIu64 ") and is lost",
+				    s->seq, s->agent, p->seq);
 		}
 	}
 }
@@ -447,8 +456,10 @@ check_sums(struct oracle *o)
 		o->stat.gaps += o->gaps[a];
 		o->stat.excused += excused;
 		if (o->purged <= 1 && (told > missing + doubted || told + excused < missing))
-			world_fail(o->world, "agent %d: %zu made, %" PRIu64 " missing, but %" PRIu64
-			    " told by gaps, %" PRIu64 " refused, %" PRIu64 " were in the memory of a killed process",
+			world_fail(o->world,
+			    "agent %d: %zu made, %" PRIu64 " missing, but %" PRIu64
+			    " told by gaps, %" PRIu64 " refused, %" PRIu64
+			    " were in the memory of a killed process",
 			    a, m->n, missing, o->gaps[a], refused, excused);
 	}
 }
@@ -477,7 +488,8 @@ oracle_scan(struct oracle *o, struct disk *disk, bool final)
 	if (e != 0)
 		world_fail(o->world, "the journal cannot be read: %s", journal_reader_detail(rd));
 	if (next < o->seen_next && o->seen_next > 1)
-		world_fail(o->world, "the journal ends before record %" PRIu64 ", which a reader has seen",
+		world_fail(o->world,
+		    "the journal ends before record %" PRIu64 ", which a reader has seen",
 		    o->seen_next - 1);
 	journal_reader_close(rd);
 	if (journal_verify(disk, &rec) != 0)

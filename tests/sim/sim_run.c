@@ -37,8 +37,8 @@ struct run {
 	int outages[ORACLE_AGENTS];
 	int64_t faults_until;
 	struct {			/* how likely each kind of fault is, in this world */
-		double kill_agent, kill_collector, kill_alertd, die_in_write, cut, block, full, sync, clock,
-		    outage;
+		double kill_agent, kill_collector, kill_alertd, die_in_write, cut, block, full,
+		    sync, clock, outage;
 	} p;
 };
 
@@ -145,7 +145,8 @@ outage(struct run *r, struct sim_agent *a)
 		return;
 	world_trace(&r->w, "%s: its links are down", a->proc.name);
 	a->link_down = true;
-	world_after(&r->w, world_between(&r->w, 2 * NS_PER_S, 40 * NS_PER_S), NULL, link_comes_back, a);
+	world_after(
+	    &r->w, world_between(&r->w, 2 * NS_PER_S, 40 * NS_PER_S), NULL, link_comes_back, a);
 }
 
 static void
@@ -257,7 +258,8 @@ set_up(struct run *r, const struct sim_opts *o, Linkwatch__Pb__Plan **plan)
 	for (struct proc *p = w->procs; p != NULL; p = p->next)
 		mend_disk(p);
 	net_tap(w->net, tap, r);
-	net_quality(w->net, world_between(w, NS_PER_MS, 2 * NS_PER_S), world_between(w, 3000, 10000000));
+	net_quality(
+	    w->net, world_between(w, NS_PER_MS, 2 * NS_PER_S), world_between(w, 3000, 10000000));
 	r->told = told_new(w);
 	r->alerts = world_chance(w, ALERT_SHARE) || needs_alerts(o->bug);
 	if (r->alerts)
@@ -362,7 +364,8 @@ check_end(struct run *r, bool quiet)
 		for (int i = 0; i < r->agents; i++) {
 			sim_agent_describe(&r->agent[i], text, sizeof text);
 			if (!sim_agent_is_done(&r->agent[i]))
-				world_fail(&r->w, "%.0f s after the last fault not all has arrived: %s",
+				world_fail(&r->w,
+				    "%.0f s after the last fault not all has arrived: %s",
 				    (double)HEAL_NS / 1e9, text);
 		}
 		world_fail(&r->w, "the collector does not run %.0f s after the last fault",

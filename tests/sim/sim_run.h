@@ -14,7 +14,7 @@ struct sim_result {
 	double seconds;			/* simulated */
 	uint64_t kills, cuts, disk_errors, frames_lost;
 	uint64_t samples, delivered, gaps, refused, excused, acks;
-	uint64_t messages, accepted, repeats, incidents, outages;	/* of worlds with an alertd */
+	uint64_t messages, accepted, repeats, incidents, outages; /* of worlds with an alertd */
 };
 
 /* The planted bugs, ended by NULL. */

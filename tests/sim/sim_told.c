@@ -26,7 +26,7 @@ struct message {
 	bool stopped;
 	bool intent;			/* committed and not yet answered */
 	bool sent;			/* its success is committed */
-	bool doubtful;			/* an attempt may have got through, and no outcome is committed */
+	bool doubtful; /* an attempt may have got through, and no outcome is committed */
 	uint32_t accepted;
 };
 
@@ -257,7 +257,8 @@ told_attempt(struct told *t, const char *key, bool repeat)
 	if (!m->intent)
 		world_fail(t->world, "message %s is sent before its intent is committed", key);
 	if (m->sent)
-		world_fail(t->world, "message %s is sent again after its success was committed", key);
+		world_fail(
+		    t->world, "message %s is sent again after its success was committed", key);
 	if (m->doubtful && !repeat)
 		world_fail(t->world, "message %s is sent again and does not say so", key);
 	m->doubtful = true;
@@ -288,8 +289,10 @@ void
 told_feed_ack(struct told *t, uint64_t seq)
 {
 	if (seq >= t->cursor && seq > 0)
-		world_fail(t->world, "record %" PRIu64 " was acknowledged to the collector, but the "
-		    "cursor that is committed is %" PRIu64, seq, t->cursor);
+		world_fail(t->world,
+		    "record %" PRIu64 " was acknowledged to the collector, but the "
+		    "cursor that is committed is %" PRIu64,
+		    seq, t->cursor);
 }
 
 /* --------------------------------------------------------------------- the end */
@@ -356,12 +359,13 @@ outage_ends(struct told *t, struct outage *o)
 		t->stat.outages++;
 		inc = incident_of(t, o);
 		if (inc == NULL)
-			world_fail(t->world, "link %s/%s lost %" PRIu32 " steps in a row up to %.0f s, and no "
-			    "incident says so", o->agent, o->link, o->lost,
-			    (double)(o->last_ns - SIM_EPOCH) / 1e9);
+			world_fail(t->world,
+			    "link %s/%s lost %" PRIu32 " steps in a row up to %.0f s, and no "
+			    "incident says so",
+			    o->agent, o->link, o->lost, (double)(o->last_ns - SIM_EPOCH) / 1e9);
 		else if (!anybody_heard(t, inc->number))
-			world_fail(t->world, "incident %" PRIu64 " (%s/%s) was told to nobody", inc->number,
-			    o->agent, o->link);
+			world_fail(t->world, "incident %" PRIu64 " (%s/%s) was told to nobody",
+			    inc->number, o->agent, o->link);
 	}
 	o->lost = 0;
 }
@@ -426,8 +430,10 @@ check_recovery(struct told *t, const struct incident *inc)
 			    strcmp(t->m[i].recipient, inc->told[k].recipient) == 0)
 				last = &t->m[i];
 		if (last == NULL || strcmp(last->event, "recover") != 0)
-			world_fail(t->world, "incident %" PRIu64 " is over; %s, who was alarmed, heard "
-			    "\"%s\" last", inc->number, inc->told[k].recipient,
+			world_fail(t->world,
+			    "incident %" PRIu64 " is over; %s, who was alarmed, heard "
+			    "\"%s\" last",
+			    inc->number, inc->told[k].recipient,
 			    last != NULL ? last->event : "nothing");
 	}
 }
@@ -440,8 +446,10 @@ check_incidents(struct told *t, uint64_t last_seq)
 
 		if (inc->evidence > last_seq || (inc->evidence == 0 && inc->kind != ANOMALY_SELF &&
 		    inc->kind != ANOMALY_SILENT))
-			world_fail(t->world, "incident %" PRIu64 " (%s) has no evidence: record %" PRIu64
-			    " of %" PRIu64, inc->number, inc->title_en, inc->evidence, last_seq);
+			world_fail(t->world,
+			    "incident %" PRIu64 " (%s) has no evidence: record %" PRIu64
+			    " of %" PRIu64,
+			    inc->number, inc->title_en, inc->evidence, last_seq);
 		if (inc->state == INC_RECOVERED)
 			check_recovery(t, inc);
 		else if (inc->state == INC_OPEN || inc->state == INC_HANDLING)

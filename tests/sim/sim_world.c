@@ -131,8 +131,12 @@ world_after(struct world *w, int64_t delay_ns, struct proc *p, void (*fn)(void *
 		w->cap = w->cap * 2 + 64;
 		w->heap = xreallocarray(w->heap, w->cap, sizeof *w->heap);
 	}
-	w->heap[w->events++] = (struct sim_event){ .at = w->now + (delay_ns > 0 ? delay_ns : 0),
-		.serial = w->serial++, .proc = p, .life = p != NULL ? p->life : 0, .fn = fn, .arg = arg };
+	w->heap[w->events++] = (struct sim_event){.at = w->now + (delay_ns > 0 ? delay_ns : 0),
+	    .serial = w->serial++,
+	    .proc = p,
+	    .life = p != NULL ? p->life : 0,
+	    .fn = fn,
+	    .arg = arg};
 	for (; i > 0 && earlier(&w->heap[i], &w->heap[(i - 1) / 2]); i = (i - 1) / 2)
 		swap(&w->heap[i], &w->heap[(i - 1) / 2]);
 }

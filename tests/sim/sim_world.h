@@ -60,7 +60,8 @@ struct world {
 void world_init(struct world *, uint64_t seed, const char *bug, bool verbose);
 void world_fini(struct world *);
 /* Calls fn after delay, unless the life of p that runs now has ended (p NULL: in any case). */
-void world_after(struct world *, int64_t delay_ns, struct proc *p, void (*fn)(void *arg), void *arg);
+void world_after(
+    struct world *, int64_t delay_ns, struct proc *p, void (*fn)(void *arg), void *arg);
 /* One event; false when there is none before until, or the world has failed. */
 bool world_step(struct world *, int64_t until);
 /* Memory that lives as long as the world, zeroed. */

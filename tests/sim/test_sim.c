@@ -57,8 +57,8 @@ work(struct job *j, int worker)
 		if (!r.failed)
 			continue;
 		if (atomic_fetch_add(&j->failed, 1) == 0 || !j->stop_at_first)
-			printf("  %s%sseed %" PRIu64 ": %s\n", j->bug, j->bug[0] != '\0' ? ": " : "",
-			    o.seed, r.why);
+			printf("  %s%sseed %" PRIu64 ": %s\n", j->bug,
+			    j->bug[0] != '\0' ? ": " : "", o.seed, r.why);
 		if (j->found == 0 || i + 1 < j->found)
 			j->found = i + 1;
 	}
@@ -92,7 +92,8 @@ run(struct job *j)
 static struct job *
 job_new(uint64_t first, const char *bug, uint64_t worlds, bool stop_at_first)
 {
-	struct job *j = mmap(NULL, sizeof *j, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct job *j =
+	    mmap(NULL, sizeof *j, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (j == MAP_FAILED)
 		abort();

@@ -59,7 +59,7 @@ START_TEST(round_trip)
 	Linkwatch__Pb__Batch *b;
 	int64_t at = INT64_C(1768437067123456789);
 
-	for (uint64_t round = 1; round <= 3; round++) {		/* a builder is used again and again */
+	for (uint64_t round = 1; round <= 3; round++) { /* a builder is used again and again */
 		for (int i = 0; i < 300; i++) {
 			static const char *const link[] = { "a", "b-2", "gw", "snmp-core" };
 
@@ -79,8 +79,8 @@ START_TEST(round_trip)
 				in[i].cause[k] = (struct cause_count){ k * 3 + 1, k + 1 };
 			in[i].values = (uint32_t)rng_below(rng, 5);
 			for (uint32_t k = 0; k < in[i].values; k++)
-				in[i].value[k] = (struct sample_value){ k + 1, rng_double(rng) * 1e9 - 5e8,
-					rng_u64(rng) };
+				in[i].value[k] = (struct sample_value){
+				    k + 1, rng_double(rng) * 1e9 - 5e8, rng_u64(rng)};
 			ck_assert_int_eq(batch_builder_add(bb, &in[i]), 0);
 			ck_assert_uint_eq(batch_builder_samples(bb), (size_t)i + 1);
 		}

@@ -39,14 +39,36 @@ END_TEST
 START_TEST(refuses_names)
 {
 	static const char *const bad[] = {
-		"", "linkwatch", "linkwatch:", "linkwatch://", "linkwatch://agent", "linkwatch://agent/",
-		"linkwatch://agent//a", "linkwatch://agent/a/", "linkwatch://agent/a/b",
-		"linkwatch://agent/a?x", "linkwatch://agent/a#x", "linkwatch://agent/a b",
-		"linkwatch://agent/A", "LINKWATCH://agent/a", "linkwatch://Agent/a", "linkwatch://agent/*",
-		"linkwatch://agent/-a", "linkwatch://agent/a.", "linkwatch://agent/..", "linkwatch://admin/a",
-		"linkwatch://agents/a", "linkwatch://agen/a", "linkwatch:/agent/a", "http://agent/a",
-		" linkwatch://agent/a", "linkwatch://agent/a\n", "linkwatch://agent/\xc3\xa4",
-		"linkwatch://agent:1/a", "linkwatch://x@agent/a", "linkwatch://agent/%61",
+	    "",
+	    "linkwatch",
+	    "linkwatch:",
+	    "linkwatch://",
+	    "linkwatch://agent",
+	    "linkwatch://agent/",
+	    "linkwatch://agent//a",
+	    "linkwatch://agent/a/",
+	    "linkwatch://agent/a/b",
+	    "linkwatch://agent/a?x",
+	    "linkwatch://agent/a#x",
+	    "linkwatch://agent/a b",
+	    "linkwatch://agent/A",
+	    "LINKWATCH://agent/a",
+	    "linkwatch://Agent/a",
+	    "linkwatch://agent/*",
+	    "linkwatch://agent/-a",
+	    "linkwatch://agent/a.",
+	    "linkwatch://agent/..",
+	    "linkwatch://admin/a",
+	    "linkwatch://agents/a",
+	    "linkwatch://agen/a",
+	    "linkwatch:/agent/a",
+	    "http://agent/a",
+	    " linkwatch://agent/a",
+	    "linkwatch://agent/a\n",
+	    "linkwatch://agent/\xc3\xa4",
+	    "linkwatch://agent:1/a",
+	    "linkwatch://x@agent/a",
+	    "linkwatch://agent/%61",
 	};
 	struct identity id;
 	char longest[128];
@@ -114,8 +136,8 @@ START_TEST(refuses_certificates)
 
 	ck_assert_int_eq(of(&(struct testcert_spec){ .cn = "linkwatch://agent/a1", .no_san = true },
 	    &id), -EINVAL);
-	ck_assert_int_eq(of(&(struct testcert_spec){ .cn = "x", .dns = "linkwatch://agent/a1" }, &id),
-	    -EINVAL);
+	ck_assert_int_eq(
+	    of(&(struct testcert_spec){.cn = "x", .dns = "linkwatch://agent/a1"}, &id), -EINVAL);
 	ck_assert_int_eq(of(&(struct testcert_spec){ .cn = "x",
 	    .uri = { "linkwatch://agent/a1", "linkwatch://agent/a2" } }, &id), -EINVAL);
 	ck_assert_int_eq(of(&(struct testcert_spec){ .cn = "x",
@@ -126,10 +148,13 @@ START_TEST(refuses_certificates)
 	    &id), -EINVAL);
 	ck_assert_int_eq(of(&(struct testcert_spec){ .cn = "x", .uri = { "linkwatch://agent/A1" } },
 	    &id), -EINVAL);
-	ck_assert_int_eq(of(&(struct testcert_spec){ .cn = "x", .uri = { "linkwatch://agent/a1\0b" },
-	    .len = { 22 } }, &id), -EINVAL);
-	ck_assert_int_eq(of(&(struct testcert_spec){ .cn = "x", .uri = { "linkwatch://agent/a\n2026" } },
-	    &id), -EINVAL);
+	ck_assert_int_eq(
+	    of(&(struct testcert_spec){.cn = "x", .uri = {"linkwatch://agent/a1\0b"}, .len = {22}},
+		&id),
+	    -EINVAL);
+	ck_assert_int_eq(
+	    of(&(struct testcert_spec){.cn = "x", .uri = {"linkwatch://agent/a\n2026"}}, &id),
+	    -EINVAL);
 	ck_assert_int_eq(of(&(struct testcert_spec){ .cn = "x", .uri = { "linkwatch://agent/*" } },
 	    &id), -EINVAL);
 }

@@ -1,269 +1,14 @@
 /*
  * test_tls.c - connections over real TLS, and everybody who must not get one.
  *
- * Server and clients share one loop; peers that speak no frames of ours are
- * plain sockets or a child with a blocking OpenSSL.
+ * Server and clients share one loop; peers that speak no TLS are plain sockets.
  */
 #include "common/tls.h"
 
-#include <arpa/inet.h>
-#include <check.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <event2/event.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-
-#include "common/disk.h"
 #include "common/frame.h"
 #include "common/mem.h"
 #include "common/rng.h"
-#include "tests/unit/common/testcert.h"
-
-#define WAIT_MS 10000
-
-struct side {				/* what a handler saw */
-	struct conn *conn;		/* of the last opened, until closed */
-	int opened, closed, frames, refused;
-	size_t bytes;
-	uint64_t sum;			/* of all payload bytes and lengths, in order */
-	struct identity peer;
-	char why[300];
-	bool echo, pause;
-};
-
-static char dir[64];
-static struct event_base *base;
-static struct testcert ca, other_ca;
-static struct side server_side, client_side;
-static struct tls_server *server;
-static SSL_CTX *server_ctx;
-
-static void
-on_opened(void *arg, struct conn *c, const struct identity *peer)
-{
-	struct side *s = arg;
-
-	s->opened++;
-	s->conn = c;
-	s->peer = *peer;
-	if (s->pause)
-		conn_pause(c, 1);
-}
-
-static uint64_t
-mix(uint64_t sum, const uint8_t *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		sum = (sum ^ p[i]) * UINT64_C(1099511628211);
-	return sum + n;
-}
-
-static void
-on_frame(void *arg, struct conn *c, uint8_t type, const uint8_t *p, size_t n)
-{
-	struct side *s = arg;
-
-	s->frames++;
-	s->bytes += n;
-	s->sum = mix(s->sum, p, n);
-	if (s->echo)
-		ck_assert_int_eq(conn_send(c, type, p, n), 0);
-}
-
-static void
-on_closed(void *arg, struct conn *c, const char *why)
-{
-	struct side *s = arg;
-
-	s->closed++;
-	if (s->conn == c)
-		s->conn = NULL;
-	snprintf(s->why, sizeof s->why, "%s", why);
-}
-
-static void
-on_refused(void *arg, const char *address, const char *why)
-{
-	struct side *s = arg;
-
-	ck_assert_int_eq(strncmp(address, "127.0.0.1:", 10), 0);
-	s->refused++;
-	snprintf(s->why, sizeof s->why, "%s", why);
-}
-
-static const struct conn_handler handler = { .opened = on_opened, .frame = on_frame,
-	.closed = on_closed, .refused = on_refused };
-
-/* ------------------------------------------------------------------ set-up */
-
-static void
-nothing(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd, (void)what, (void)arg;
-}
-
-/* Turns the loop until *n reaches want; fails after WAIT_MS. */
-static void
-wait_for(const int *n, int want)
-{
-	struct mono begin = clock_mono(clock_real());
-	struct event *tick = event_new(base, -1, EV_PERSIST, nothing, NULL);
-
-	event_add(tick, &(struct timeval){ .tv_usec = 20000 });
-	while (*n < want) {
-		ck_assert_msg(clock_mono(clock_real()).ns - begin.ns < WAIT_MS * NS_PER_MS,
-		    "waited in vain; server: \"%s\", client: \"%s\"", server_side.why, client_side.why);
-		event_base_loop(base, EVLOOP_ONCE);
-	}
-	event_free(tick);
-}
-
-static struct testcert
-make(const char *uri, const char *eku, const struct testcert *issuer)
-{
-	return testcert_make(&(struct testcert_spec){ .cn = "test", .uri = { uri }, .eku = eku,
-	    .issuer = issuer, .serial = 7 });
-}
-
-static const char *
-path(const char *name)
-{
-	static char p[8][128];
-	static int i;
-
-	i = (i + 1) % 8;
-	snprintf(p[i], sizeof p[i], "%s/%s", dir, name);
-	return p[i];
-}
-
-static SSL_CTX *
-context(const char *name, bool is_server, const char *crl)
-{
-	struct tls_files f = { .ca = path("ca.pem"), .crl = crl };
-	char cert[128], key[128], err[300] = "";
-	SSL_CTX *ctx;
-
-	snprintf(cert, sizeof cert, "%s/%s.pem", dir, name);
-	snprintf(key, sizeof key, "%s/%s.key", dir, name);
-	f.cert = cert;
-	f.key = key;
-	ctx = tls_context_new(&f, is_server, err, sizeof err);
-	ck_assert_msg(ctx != NULL, "%s", err);
-	return ctx;
-}
-
-/* A client's context without any of our own checks. */
-static SSL_CTX *
-raw_context(const struct testcert *t, int version)
-{
-	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-
-	if (t != NULL) {
-		ck_assert_int_eq(SSL_CTX_use_certificate(ctx, t->cert), 1);
-		ck_assert_int_eq(SSL_CTX_use_PrivateKey(ctx, t->key), 1);
-	}
-	X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), ca.cert);
-	SSL_CTX_set_min_proto_version(ctx, version);
-	SSL_CTX_set_max_proto_version(ctx, version);
-	return ctx;
-}
-
-static void
-start_server(struct tls_server_opts o)
-{
-	char err[200];
-	int r;
-
-	if (o.address == NULL)
-		o.address = "127.0.0.1";
-	if (o.max_conns == 0)
-		o.max_conns = 20;
-	r = tls_listen(&server, base, server_ctx, &o, &handler, &server_side, err, sizeof err);
-	ck_assert_msg(r == 0, "%s", err);
-	ck_assert_uint_ne(tls_server_port(server), 0);
-}
-
-static struct sockaddr_in
-address(void)
-{
-	return (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(tls_server_port(server)),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-}
-
-static struct conn *
-connect_with(SSL_CTX *ctx, enum role expect, const char *expect_id)
-{
-	struct sockaddr_in sin = address();
-	struct conn *c = NULL;
-
-	ck_assert_int_eq(tls_connect(&c, base, ctx, (struct sockaddr *)&sin, sizeof sin, expect,
-	    expect_id, &handler, &client_side), 0);
-	ck_assert_int_eq(conn_send(c, 1, "x", 1), -ENOTCONN);
-	return c;
-}
-
-static void
-setup(void)
-{
-	static const char *const names[][3] = {
-		{ "collector", "linkwatch://collector/c1", "serverAuth" },
-		{ "agent", "linkwatch://agent/a1", "clientAuth" },
-		{ "fake", "linkwatch://agent/a1", "serverAuth" },
-	};
-
-	signal(SIGPIPE, SIG_IGN);
-	strcpy(dir, "/tmp/lw-tls-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	base = event_base_new();
-	ca = testcert_make(&(struct testcert_spec){ .cn = "test CA", .ca = true });
-	other_ca = testcert_make(&(struct testcert_spec){ .cn = "test CA", .ca = true });
-	testcert_save(&ca, dir, "ca");
-	testcert_save(&other_ca, dir, "other-ca");
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		struct testcert t = make(names[i][1], names[i][2], &ca);
-
-		testcert_save(&t, dir, names[i][0]);
-		testcert_free(&t);
-	}
-	server_ctx = context("collector", true, NULL);
-}
-
-static void
-unlink_each(void *arg, const char *name)
-{
-	struct disk *d = arg;
-
-	d->ops->unlink(d, name);
-}
-
-static void
-teardown(void)
-{
-	struct disk *d;
-
-	tls_server_free(server);
-	/* Until the clients have seen the end and nothing is left. */
-	for (int i = 0; i < 2000 && event_base_get_num_events(base, EVENT_BASE_COUNT_ADDED) > 0; i++) {
-		event_base_loop(base, EVLOOP_NONBLOCK);
-		usleep(1000);
-	}
-	SSL_CTX_free(server_ctx);
-	testcert_free(&ca);
-	testcert_free(&other_ca);
-	event_base_free(base);
-	if (disk_open_real(dir, &d) == 0) {
-		d->ops->list(d, unlink_each, d);
-		d->ops->close(d);
-	}
-	rmdir(dir);
-}
+#include "tests/unit/common/tls_fixture.h"
 
 /* ------------------------------------------------------------- what works */
 
@@ -318,7 +63,8 @@ START_TEST(pauses_and_resumes)
 	wait_for(&server_side.opened, 1);
 	for (int round = 1; round <= 30; round++) {
 		for (int i = 0; i < 50; i++)
-			ck_assert_int_eq(conn_send(c, FRAME_BATCH, data, (size_t)(60000 - i * round)), 0);
+			ck_assert_int_eq(
+			    conn_send(c, FRAME_BATCH, data, (size_t)(60000 - i * round)), 0);
 		for (int i = 0; i < 50; i++)
 			event_base_loop(base, EVLOOP_NONBLOCK);
 		ck_assert_int_eq(server_side.frames, (round - 1) * 50);
@@ -426,15 +172,17 @@ START_TEST(bad_client_certificates)
 	refused(SPEC(CLIENT, NULL, .uri = { "linkwatch://agent/a1" }), "agent a1");
 	refused(SPEC(CLIENT, &ca, .uri = { "linkwatch://agent/a1" }, .from_s = -7200, .to_s = -1),
 	    "agent a1: certificate has expired");
-	refused(SPEC(CLIENT, &ca, .uri = { "linkwatch://agent/a1" }, .from_s = 600), "not yet valid");
+	refused(SPEC(CLIENT, &ca, .uri = {"linkwatch://agent/a1"}, .from_s = 600), "not yet valid");
 	refused(SPEC("serverAuth", &ca, .uri = { "linkwatch://agent/a1" }), "purpose");
 	refused(SPEC("emailProtection", &ca, .uri = { "linkwatch://agent/a1" }), "purpose");
 	refused(SPEC(NULL, &ca, .uri = { "linkwatch://agent/a1" }), "extendedKeyUsage");
 	refused(SPEC(CLIENT, &ca, .no_san = true), "no subjectAltName");
 	refused(SPEC(CLIENT, &ca, .dns = "linkwatch://agent/a1"), "no linkwatch: URI");
-	refused(SPEC(CLIENT, &ca, .uri = { "linkwatch://agent/a1", "linkwatch://agent/a2" }), "more than one");
+	refused(SPEC(CLIENT, &ca, .uri = {"linkwatch://agent/a1", "linkwatch://agent/a2"}),
+	    "more than one");
 	refused(SPEC(CLIENT, &ca, .uri = { "linkwatch://agent/A1" }), "no name of ours");
-	refused(SPEC(CLIENT, &ca, .uri = { "linkwatch://agent/a1\0x" }, .len = { 22 }), "no name of ours");
+	refused(
+	    SPEC(CLIENT, &ca, .uri = {"linkwatch://agent/a1\0x"}, .len = {22}), "no name of ours");
 	refused(SPEC(CLIENT, &ca, .uri = { "linkwatch://agent/a1/" }), "no name of ours");
 	/* One who was certified as an agent is no authority. */
 	sub = testcert_make(&SPEC(CLIENT, &ca, .uri = { "linkwatch://agent/a9" }));
@@ -468,16 +216,6 @@ START_TEST(no_certificate_and_old_tls)
 	ck_assert_int_eq(server_side.opened, 0);
 }
 END_TEST
-
-static int
-plain_socket(void)
-{
-	struct sockaddr_in sin = address();
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	ck_assert_int_eq(connect(fd, (struct sockaddr *)&sin, sizeof sin), 0);
-	return fd;
-}
 
 START_TEST(no_tls_at_all)
 {
@@ -645,7 +383,8 @@ START_TEST(cannot_listen)
 	char err[200];
 	struct tls_server_opts o = { .address = "not-an-address", .max_conns = 1 };
 
-	ck_assert_int_eq(tls_listen(&s, base, server_ctx, &o, &handler, NULL, err, sizeof err), -EINVAL);
+	ck_assert_int_eq(
+	    tls_listen(&s, base, server_ctx, &o, &handler, NULL, err, sizeof err), -EINVAL);
 	ck_assert_ptr_null(s);
 	start_server((struct tls_server_opts){ 0 });
 	o.address = "127.0.0.1";
@@ -653,200 +392,6 @@ START_TEST(cannot_listen)
 	ck_assert_int_eq(tls_listen(&s, base, server_ctx, &o, &handler, NULL, err, sizeof err),
 	    -EADDRINUSE);
 	ck_assert_ptr_nonnull(strstr(err, "Address already in use"));
-}
-END_TEST
-
-/* ------------------------------------------------------------ hostile peers */
-
-/* A child that connects with a good certificate, writes n bytes in pieces, then does `last`. */
-enum last_act { READ_TO_END, SLEEP, VANISH };
-
-static pid_t
-child_sends(const uint8_t *data, size_t n, size_t piece, enum last_act last)
-{
-	struct sockaddr_in sin = address();
-	pid_t pid = fork();
-	SSL_CTX *ctx;
-	SSL *ssl;
-	char buf[4096];
-	int fd;
-
-	ck_assert_int_ge(pid, 0);
-	if (pid > 0)
-		return pid;
-	alarm(30);
-	ctx = context("agent", false, NULL);
-	ssl = SSL_new(ctx);
-	fd = socket(AF_INET, SOCK_STREAM, 0);
-	if (connect(fd, (struct sockaddr *)&sin, sizeof sin) != 0 || SSL_set_fd(ssl, fd) != 1 ||
-	    SSL_connect(ssl) != 1)
-		_exit(3);
-	for (size_t i = 0; i < n; i += piece)
-		if (SSL_write(ssl, data + i, (int)(n - i < piece ? n - i : piece)) <= 0)
-			_exit(4);
-	if (last == VANISH)
-		_exit(0);
-	while (last == SLEEP)
-		pause();
-	while (SSL_read(ssl, buf, sizeof buf) > 0)
-		;
-	_exit(0);
-}
-
-static void
-end_child(pid_t pid)
-{
-	int status;
-
-	kill(pid, SIGKILL);
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-}
-
-START_TEST(bad_frames)
-{
-	static const struct { uint8_t bytes[12]; const char *why; } bad[] = {
-		{ { 0xff, 0xff, 0xff, 0xff, 5, 1, 0, 0 }, "frame too long" },
-		{ { 0x80, 0, 0, 0, 5, 1, 0, 0 }, "frame too long" },
-		{ { 0, 0x03, 0xff, 0xf9, 5, 1, 0, 0 }, "frame too long" },
-		{ { 0, 0, 0, 1, 0, 1, 0, 0 }, "not a frame" },
-		{ { 0, 0, 0, 1, 5, 0, 0, 0 }, "not a frame" },
-		{ { 0, 0, 0, 1, 5, 1, 0, 1 }, "not a frame" },
-		{ { 'G', 'E', 'T', ' ', '/', ' ', 'H', 'T', 'T', 'P' }, "frame too long" },
-	};
-
-	start_server((struct tls_server_opts){ 0 });
-	for (int i = 0; i < (int)(sizeof bad / sizeof bad[0]); i++) {
-		uint8_t data[12 + 9] = { 0, 0, 0, 1, 5, 1, 0, 0, 'x' };
-		pid_t pid;
-
-		memcpy(data + 9, bad[i].bytes, 12);	/* a good one before it, none after it */
-		pid = child_sends(data, sizeof data, sizeof data, READ_TO_END);
-		wait_for(&server_side.closed, i + 1);
-		ck_assert_str_eq(server_side.why, bad[i].why);
-		ck_assert_int_eq(server_side.frames, i + 1);
-		end_child(pid);
-	}
-}
-END_TEST
-
-START_TEST(byte_by_byte_and_cut_off)
-{
-	uint8_t data[4 * 108];
-	pid_t pid;
-
-	for (int i = 0; i < 4; i++) {
-		memset(data + i * 108, 'a' + i, 108);
-		frame_header(data + i * 108, FRAME_BATCH, 100);
-	}
-	start_server((struct tls_server_opts){ 0 });
-	pid = child_sends(data, sizeof data, 1, VANISH);
-	wait_for(&server_side.closed, 1);
-	ck_assert_int_eq(server_side.frames, 4);
-	ck_assert_uint_eq(server_side.bytes, 400);
-	end_child(pid);
-	pid = child_sends(data, sizeof data - 1, 7, VANISH);	/* the last one is not whole */
-	wait_for(&server_side.closed, 2);
-	ck_assert_int_eq(server_side.frames, 7);
-	end_child(pid);
-}
-END_TEST
-
-START_TEST(slow_reader)
-{
-	uint8_t *data = xcalloc(1, 100000);
-	uint8_t hello[9] = { 0, 0, 0, 1, 1, 1, 0, 0, 'x' };
-	int r = 0, n;
-	pid_t pid;
-
-	start_server((struct tls_server_opts){ .queue_max = 1000000 });
-	pid = child_sends(hello, sizeof hello, sizeof hello, SLEEP);
-	wait_for(&server_side.frames, 1);
-	for (n = 0; n < 1000 && r == 0; n++) {
-		r = conn_send(server_side.conn, 1, data, 100000);
-		ck_assert_uint_le(conn_queued(server_side.conn), 1000000);
-		event_base_loop(base, EVLOOP_NONBLOCK);
-	}
-	ck_assert_int_eq(r, -EPIPE);
-	wait_for(&server_side.closed, 1);
-	ck_assert_ptr_nonnull(strstr(server_side.why, "does not read"));
-	end_child(pid);
-	free(data);
-}
-END_TEST
-
-START_TEST(idle_peer)
-{
-	uint8_t hello[9] = { 0, 0, 0, 1, 1, 1, 0, 0, 'x' };
-	pid_t pid;
-
-	start_server((struct tls_server_opts){ .idle_ms = 300 });
-	pid = child_sends(hello, sizeof hello, sizeof hello, SLEEP);
-	wait_for(&server_side.closed, 1);
-	ck_assert_str_eq(server_side.why, "nothing heard for 0.3 s");
-	end_child(pid);
-	/* While we do not listen, silence is nobody's fault. */
-	server_side.pause = true;
-	pid = child_sends(hello, sizeof hello, sizeof hello, SLEEP);
-	wait_for(&server_side.opened, 2);
-	event_base_loopexit(base, &(struct timeval){ .tv_sec = 1 });
-	event_base_loop(base, 0);
-	ck_assert_int_eq(server_side.closed, 1);
-	end_child(pid);
-	conn_pause(server_side.conn, 0);
-	wait_for(&server_side.closed, 2);
-}
-END_TEST
-
-START_TEST(caps_connections)
-{
-	SSL_CTX *ctx = context("agent", false, NULL);
-	struct conn *a;
-
-	start_server((struct tls_server_opts){ .max_conns = 2 });
-	a = connect_with(ctx, ROLE_COLLECTOR, NULL);
-	wait_for(&server_side.opened, 1);
-	connect_with(ctx, ROLE_COLLECTOR, NULL);
-	wait_for(&server_side.opened, 2);
-	connect_with(ctx, ROLE_COLLECTOR, NULL);
-	wait_for(&client_side.closed, 1);
-	ck_assert_uint_eq(tls_server_conns(server), 2);
-	conn_close(a);
-	wait_for(&server_side.closed, 1);
-	connect_with(ctx, ROLE_COLLECTOR, NULL);
-	wait_for(&server_side.opened, 3);
-	ck_assert_int_eq(client_side.closed, 1);
-	SSL_CTX_free(ctx);
-}
-END_TEST
-
-START_TEST(out_of_descriptors)
-{
-	SSL_CTX *ctx = context("agent", false, NULL);
-	struct rlimit old, low;
-	int turns = 0, fd, first;
-	struct mono begin;
-
-	start_server((struct tls_server_opts){ 0 });
-	fd = plain_socket();		/* waits in the backlog */
-	first = dup(0);
-	close(first);
-	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &old), 0);
-	low = old;
-	low.rlim_cur = (rlim_t)first;
-	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &low), 0);
-	begin = clock_mono(clock_real());
-	while (clock_mono(clock_real()).ns - begin.ns < 600 * NS_PER_MS) {
-		event_base_loopexit(base, &(struct timeval){ .tv_usec = 100000 });
-		event_base_loop(base, EVLOOP_ONCE);
-		turns++;
-	}
-	ck_assert_int_lt(turns, 30);	/* it did not spin */
-	ck_assert_uint_eq(tls_server_conns(server), 0);
-	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
-	close(fd);
-	connect_with(ctx, ROLE_COLLECTOR, NULL);
-	wait_for(&server_side.opened, 1);
-	SSL_CTX_free(ctx);
 }
 END_TEST
 
@@ -872,12 +417,6 @@ main(void)
 	tcase_add_test(tc, revoked);
 	tcase_add_test(tc, bad_files);
 	tcase_add_test(tc, cannot_listen);
-	tcase_add_test(tc, bad_frames);
-	tcase_add_test(tc, byte_by_byte_and_cut_off);
-	tcase_add_test(tc, slow_reader);
-	tcase_add_test(tc, idle_peer);
-	tcase_add_test(tc, caps_connections);
-	tcase_add_test(tc, out_of_descriptors);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

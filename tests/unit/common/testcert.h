@@ -79,7 +79,8 @@ testcert_make(const struct testcert_spec *s)
 	X509_gmtime_adj(X509_getm_notBefore(t.cert), s->from_s != 0 ? s->from_s : -3600);
 	X509_gmtime_adj(X509_getm_notAfter(t.cert), s->to_s != 0 ? s->to_s : 86400);
 	X509_set_pubkey(t.cert, t.key);
-	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)s->cn, -1, -1, 0);
+	X509_NAME_add_entry_by_txt(
+	    name, "CN", MBSTRING_UTF8, (const unsigned char *)s->cn, -1, -1, 0);
 	X509_set_issuer_name(t.cert, X509_get_subject_name(by->cert));
 	testcert_ext(t.cert, by->cert, NID_basic_constraints, s->ca ? "critical,CA:TRUE" :
 	    "critical,CA:FALSE");
