@@ -30,7 +30,7 @@ static const struct palette palettes[] = {
 		.back = "#ffffff", .canvas = "#ffffff", .font = "#334155", .grid = "#94a3b838",
 		.mgrid = "#64748b48", .axis = "#64748b",
 		.smoke = { "#dfe6ee", "#b9c6d5", "#8fa2b8" }, .join = "#5b6b80",
-		.lost = "#f2b8b5", .gap = "#e9e6da", .band = "#e0457b30",
+		.lost = "#f2b8b5", .gap = "#efede4", .band = "#e0457b30",
 		.line = { "#1565c0", "#c2570c", "#7b3fb5", "#0f766e", "#b42318", "#4d5a6b" },
 		.fill = "#1565c040",
 	},

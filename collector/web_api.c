@@ -4,10 +4,10 @@
  *   status              {"version","now","ingest":{"silent","last","trouble"?},"alertd":{"up","configured",
  *                       "status":{...}|null},"links","links_seen"}; alertd's own status as control.h says
  *   links               {"now","links":[LINK...],"vendors":[{"id","code","name_zh","name_en"}...]}
- *   link/AGENT/LINK     {"link":LINK,"alertd":{...}|null}; alertd: the data of its link.show
+ *   link/AGENT/LINK     {"link":LINK,"vendors":[...],"alertd":{...}|null}; alertd: the data of its link.show
  *   series/AGENT/LINK   ?from=&to=&resolution=&cf=AVERAGE|MAX: rows of the RRD file, see graph_worker.h
- *   agents              {"agents":[AGENT...]}
- *   incidents           {"up":BOOL,"incidents":[INCIDENT...]}, newest first
+ *   agents              {"agents":[AGENT...],"vendors":[...]}
+ *   incidents           {"up":BOOL,"incidents":[INCIDENT...],"vendors":[...]}, newest first
  *   incident/N          the data of alertd's incident.show; 503 while it is away
  *   POST incident/N/ACT ACT one of ack, note, close, reopen, cancel; form: note, eta, version, cause,
  *                       root-cause, responsible, measure, grade-final; X-CSRF-Token; role operator
@@ -37,12 +37,6 @@ now_s(struct web *w)
 	return (double)(clock_wall(w->clock).ns / NS_PER_MS) / 1e3;
 }
 
-void
-web_api_status(struct web_req *q)
-{
-	web_answer_json(q, 200, web_json_status(q->web));
-}
-
 static json_t *
 vendors_of(struct web *w)
 {
@@ -54,6 +48,12 @@ vendors_of(struct web *w)
 		    "code", p->vendor[i]->code, "name_zh", p->vendor[i]->name_zh, "name_en",
 		    p->vendor[i]->name_en));
 	return list;
+}
+
+void
+web_api_status(struct web_req *q)
+{
+	web_answer_json(q, 200, web_json_status(q->web));
 }
 
 void
@@ -78,8 +78,8 @@ answer_link(struct web_req *q, json_t *verdict)
 		web_fail(q, 404, "not-found", "计划中没有这条链路", "the plan has no such link");
 		return;
 	}
-	web_answer_json(q, 200, json_pack("{s:f,s:o,s:O?}", "now", now_s(q->web), "link",
-	    web_json_link(q->web, k, true), "alertd", verdict));
+	web_answer_json(q, 200, json_pack("{s:f,s:o,s:o,s:O?}", "now", now_s(q->web), "link",
+	    web_json_link(q->web, k, true), "vendors", vendors_of(q->web), "alertd", verdict));
 }
 
 static void
@@ -109,7 +109,8 @@ web_api_agents(struct web_req *q)
 
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, web_json_agent(q->web, &v[i]));
-	web_answer_json(q, 200, json_pack("{s:f,s:o}", "now", now_s(q->web), "agents", list));
+	web_answer_json(q, 200, json_pack("{s:f,s:o,s:o}", "now", now_s(q->web), "agents", list,
+	    "vendors", vendors_of(q->web)));
 }
 
 static int
@@ -137,8 +138,8 @@ web_api_incidents(struct web_req *q)
 	for (i = 0; i < n; i++)
 		json_array_append(list, v[i]);
 	free(v);
-	web_answer_json(q, 200, json_pack("{s:f,s:b,s:o}", "now", now_s(q->web), "up",
-	    alertd_is_up(q->web->alertd), "incidents", list));
+	web_answer_json(q, 200, json_pack("{s:f,s:b,s:o,s:o}", "now", now_s(q->web), "up",
+	    alertd_is_up(q->web->alertd), "incidents", list, "vendors", vendors_of(q->web)));
 }
 
 /* The HTTP status for an error word of control.h. */

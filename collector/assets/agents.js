@@ -1,5 +1,5 @@
 // agents.js - the agents and how well they are.
-import { t, named } from './text.js';
+import { t, named, vendorName } from './text.js';
 import { el, api, ago, ms, emptyState } from './ui.js';
 
 function health(a)
@@ -13,14 +13,14 @@ function health(a)
 	return ['none', '◌ ' + t('unknown')];
 }
 
-function row(a, now)
+function row(a, now, vendors)
 {
 	const [level, word] = health(a);
 	const days = a.cert_days === null || a.cert_days === undefined ? '—' : t('days', Math.floor(a.cert_days));
 	const cells = [
 		el('span', { class: 'level', 'data-level': level }, word),
 		el('span', {}, named(a, 'name'), el('small', { class: 'muted' }, ' ' + a.agent)),
-		a.vendor, a.zone, a.address || '—', a.version || '—', ago(now, a.last_batch),
+		vendorName(vendors, a.vendor), a.zone, a.address || '—', a.version || '—', ago(now, a.last_batch),
 		a.links + (a.refused_links ? '（' + t('refused') + ' ' + a.refused_links + '）' : ''),
 		String(a.spool_batches), String(a.spool_dropped),
 		a.clock_offset_ms === null ? '—' : ms(a.clock_offset_ms), days,
@@ -47,7 +47,7 @@ export function agentsPage(main)
 			table.replaceChildren(data.agents.length === 0 ? emptyState(t('noAgents'), t('emptyPlanHint'))
 				: el('table', { class: 'list' }, el('thead', {}, el('tr', {},
 					...heads.map((h) => el('th', { scope: 'col' }, t(h))))),
-				el('tbody', {}, ...data.agents.map((a) => row(a, data.now)))));
+				el('tbody', {}, ...data.agents.map((a) => row(a, data.now, data.vendors)))));
 		} catch (e) {
 			table.replaceChildren(emptyState(t('loadFailed', e.message)));
 		}

@@ -1,5 +1,5 @@
 // incidents.js - the list of incidents and the page of one.
-import { t, named, word, gradeWord, causes, located, deed } from './text.js';
+import { t, named, word, gradeWord, causes, located, deed, vendorName } from './text.js';
 import { el, api, post, body, stamp, shortStamp, duration, setText, emptyState, stateBadge } from './ui.js';
 import { isOpen, byUrgency } from './wall.js';
 
@@ -7,11 +7,11 @@ const FIELDS = ['cause', 'root-cause', 'responsible', 'measure', 'grade-final'];
 const now = () => Date.now() / 1000;
 const lasted = (i) => duration((i.recovered || i.closed || now()) - i.first_fail);
 
-function row(i)
+function row(i, vendors)
 {
 	const cells = [
 		['n', '#' + i.number], ['g', gradeWord(i.grade)], ['s', word(i.state)],
-		['t', named(i, 'title')], ['v', i.vendor], ['l', located(i.located) || word(i.segment)],
+		['t', named(i, 'title')], ['v', vendorName(vendors, i.vendor)], ['l', located(i.located) || word(i.segment)],
 		['f', shortStamp(i.first_fail)], ['d', lasted(i)], ['h', i.handler || '—'],
 	];
 
@@ -29,7 +29,7 @@ export function incidentsPage(main)
 		all = k === 'showAll';
 		show();
 	} }, t(k)));
-	let all = false, up = true, loaded = false;
+	let all = false, up = true, loaded = false, vendors = [];
 
 	document.title = t('incidents') + ' - ' + t('product');
 	main.append(el('div', { class: 'page-head' }, el('h1', {}, t('incidents')),
@@ -48,7 +48,7 @@ export function incidentsPage(main)
 			? emptyState(up ? (all ? t('nothingHere') : t('noIncidents')) : t('alertdAway'),
 				up ? t('nothingHereHint') : null)
 			: el('table', { class: 'list' }, el('thead', {}, el('tr', {},
-				...heads.map((h) => el('th', { scope: 'col' }, t(h))))), el('tbody', {}, ...list.map(row))));
+				...heads.map((h) => el('th', { scope: 'col' }, t(h))))), el('tbody', {}, ...list.map((i) => row(i, vendors)))));
 	}
 
 	async function reload()
@@ -57,6 +57,7 @@ export function incidentsPage(main)
 			const data = await api('incidents');
 
 			up = data.up;
+			vendors = data.vendors;
 			loaded = true;
 			known.clear();
 			data.incidents.forEach((i) => known.set(i.number, i));
@@ -78,12 +79,12 @@ export function incidentsPage(main)
 
 const pair = (label, value) => el('div', {}, el('dt', {}, label), el('dd', {}, value));
 
-function summaryOf(i)
+function summaryOf(i, vendors)
 {
 	return [
 		[t('firstFail'), stamp(i.first_fail)], [t('opened'), stamp(i.opened)], [t('acked'), stamp(i.acked)],
 		[t('recovered'), stamp(i.recovered)], [t('closedAt'), stamp(i.closed)], [t('lasted'), lasted(i)],
-		[t('handler'), i.handler || '—'], [t('eta'), stamp(i.eta)], [t('vendor'), i.vendor],
+		[t('handler'), i.handler || '—'], [t('eta'), stamp(i.eta)], [t('vendor'), vendorName(vendors, i.vendor)],
 		[t('located'), located(i.located) || word(i.segment) || '—'],
 	].map(([a, b]) => pair(a, b));
 }
@@ -170,7 +171,7 @@ export function incidentPage(main)
 	const log = el('ol', { class: 'timeline', reversed: true }), messages = el('div', { class: 'scroll' });
 	const evidence = el('ul', { class: 'timeline' }), actions = el('div', { class: 'actions' });
 	const card = (key, ...c) => el('section', { class: 'card' }, el('h2', {}, t(key)), ...c);
-	let shown = -1;
+	let shown = -1, vendors = [];
 
 	document.title = '#' + number + ' - ' + t('product');
 	main.append(head, told, el('section', { class: 'card' }, summary, links),
@@ -200,7 +201,7 @@ export function incidentPage(main)
 			el('h1', {}, '#' + i.number + ' ' + named(i, 'title')),
 			el('span', { class: 'grade', 'data-grade': i.grade }, gradeWord(i.grade)),
 			el('span', { class: 'istate', 'data-istate': i.state }, word(i.state)), stateBadge(i.link_state));
-		summary.replaceChildren(...summaryOf(i));
+		summary.replaceChildren(...summaryOf(i, vendors));
 		links.replaceChildren(...linksOf(i.links || []));
 		fields.replaceChildren(...FIELDS.map((f) => pair(t('field_' + f), String(i.fields[f] || '—'))));
 		setText(missing, isOpen(i) && (i.missing || []).length
@@ -219,7 +220,10 @@ export function incidentPage(main)
 	async function reload()
 	{
 		try {
-			fill(await api('incident/' + number));
+			const [shownNow, list] = await Promise.all([api('incident/' + number), api('agents')]);
+
+			vendors = list.vendors;
+			fill(shownNow);
 		} catch (e) {
 			if (shown < 0)
 				head.replaceChildren(el('h1', {}, '#' + number), emptyState(t('loadFailed', e.message)));

@@ -1,5 +1,5 @@
 // link.js - one link: figures, graphs with zoom, its incidents, why it is in its state.
-import { t, named, word, isEnglish } from './text.js';
+import { t, named, word, isEnglish, vendorName } from './text.js';
 import { el, api, body, ms, percent, scaled, stamp, shortStamp, ago, setText, setState, stateBadge,
 	duration, isDark, toLogin, emptyState } from './ui.js';
 import { incidentRow } from './wall.js';
@@ -225,11 +225,11 @@ function figuresOf(l, now)
 	return rows.map(([a, b]) => pair(a, b));
 }
 
-function factsOf(l)
+function factsOf(l, vendors)
 {
 	return [
 		[t('probe'), word(l.probe) + ' ' + l.target + (l.port ? ':' + l.port : '')],
-		[t('agent'), l.agent], [t('vendor'), l.vendor], [t('zone'), l.zone],
+		[t('agent'), l.agent], [t('vendor'), vendorName(vendors, l.vendor)], [t('zone'), l.zone],
 		[t('klass'), l['class']], [t('chain'), [l.chain, word(l.segment)].filter(Boolean).join(' ')],
 		[t('step'), l.step_ms / 1000 + ' s × ' + l.count],
 	].filter((r) => r[1]).map(([a, b]) => pair(a, b));
@@ -248,7 +248,7 @@ export function linkPage(main)
 	const figures = el('dl', { class: 'facts big' }), facts = el('dl', { class: 'facts' });
 	const why = el('dl', { class: 'facts' }), whyCard = el('section', { class: 'card' }, el('h2', {}, t('whyState')), why);
 	const mine = el('section', { class: 'card strip' }), graphs = el('div', { class: 'graphs' });
-	let link = null, all = [], timer = 0;
+	let link = null, all = [], timer = 0, vendors = [];
 	const view = new View(() => draw());
 	const bar = toolbar(view);
 
@@ -282,7 +282,7 @@ export function linkPage(main)
 		setState(badge, link.state);
 		setText(since, link.state && link.since ? t('since', shortStamp(link.since)) : '');
 		figures.replaceChildren(...figuresOf(link, now));
-		facts.replaceChildren(...factsOf(link));
+		facts.replaceChildren(...factsOf(link, vendors));
 	}
 
 	async function reload()
@@ -297,6 +297,8 @@ export function linkPage(main)
 			return;
 		}
 		const first = link === null, verdict = data.alertd || {};
+
+		vendors = data.vendors;
 
 		fill(data.link);
 		whyCard.hidden = !verdict.why || Object.keys(verdict.why).length === 0;

@@ -147,6 +147,9 @@ export function named(o, field)
 	return own || other || '';
 }
 
+// The name of a vendor out of the list that an answer carries.
+export const vendorName = (list, id) => named((list || []).find((v) => v.id === id) || {}, 'name') || id;
+
 const words = {
 	up: ['正常', 'UP'], degraded: ['劣化', 'DEGRADED'], down: ['中断', 'DOWN'],
 	planned: ['计划维护', 'PLANNED'], 'not-observed': ['未观测', 'NOT SEEN'],

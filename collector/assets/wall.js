@@ -88,6 +88,9 @@ function isStale(l, now)
 	return l.at !== null && now - l.at > Math.max(15, 3 * l.step_ms / 1000 + 5);
 }
 
+// What the verdict rests on, unless it only repeats the state.
+const causeOf = (l) => l.cause && l.cause !== 'none' && l.cause !== l.state ? l.cause : '';
+
 function where(l)
 {
 	return [word(l.probe), l.target + (l.probe === 'tcp' ? ':' + l.port : ''),
@@ -106,7 +109,7 @@ function fillTile(x, now)
 	setText(x.n.bl, f[1][1]);
 	setText(x.n.where, where(l));
 	setText(x.n.age, l.at === null ? t('noSample') : stale ? t('stale') + ' ' + ago(now, l.at)
-		: l.state === 'down' || l.state === 'degraded' ? t('since', shortStamp(l.since)) : '');
+		: l.state && l.state !== 'up' ? [word(causeOf(l)), t('since', shortStamp(l.since))].filter(Boolean).join(' ') : '');
 	x.tile.dataset.state = l.state || 'none';
 	x.tile.dataset.stale = stale ? '1' : '0';
 	x.n.b.dataset.level = l.probe !== 'snmp' && l.loss > 0 ? (l.loss >= 0.05 ? 'bad' : 'some') : '';
