@@ -19,7 +19,7 @@
 #define WELCOME_NS (15 * NS_PER_S)
 #define SILENCE_NS (45 * NS_PER_S)	/* the collector says "alive" every 5 s */
 #define RETRY_FIRST_NS (NS_PER_S / 2)
-#define RETRY_MAX_NS (30 * NS_PER_S)
+#define RETRY_MAX_NS (10 * NS_PER_S)
 #define WINDOW 4096			/* records that may come before an acknowledgement */
 
 enum feed_phase { FEED_IDLE, FEED_CONNECTING, FEED_GREETING, FEED_STREAMING };

@@ -57,7 +57,7 @@ void feed_stale_after(struct feed *, int64_t stale_after_ns);
 
 /* Handler for tls_connect(); arg is the struct feed. */
 extern const struct conn_handler feed_conn_handler;
-/* When to connect: 0.5 s to 30 s after a failure, with jitter; INT64_MAX while a connection stands. */
+/* When to connect: 0.5 s to 10 s after a failure, with jitter; INT64_MAX while a connection stands. */
 struct mono feed_retry_at(const struct feed *);
 /* The connection that was started; the feed owns it from here on. */
 void feed_connecting(struct feed *, struct conn *conn);

@@ -463,9 +463,9 @@ START_TEST(backs_off)
 		feed_failed(feed, "refused");
 		wait = feed_retry_at(feed).ns - moving.mono;
 		ck_assert_int_ge(wait, NS_PER_S / 4);
-		ck_assert_int_le(wait, 30 * NS_PER_S);
+		ck_assert_int_le(wait, 10 * NS_PER_S);
 		if (i == 11)
-			ck_assert_int_ge(wait, 15 * NS_PER_S);
+			ck_assert_int_ge(wait, 5 * NS_PER_S);
 		last = wait;
 		moving.mono += wait;
 	}

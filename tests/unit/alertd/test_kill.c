@@ -10,8 +10,12 @@
 #include <check.h>
 #include <dirent.h>
 #include <errno.h>
+#include <event2/buffer.h>
 #include <event2/event.h>
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 #include <libgen.h>
+#include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -34,6 +38,11 @@
 #define RECORDS_MAX 20000
 #define SETTLE_S 60
 
+#define GATEWAY_MS 250		/* that it takes to answer: many kills fall into it */
+#define TAKEN_MAX 2000
+
+struct taken { char key[80], text[400]; };	/* what the gateway accepted, in order */
+
 struct record { uint16_t type; int64_t wall_ns; uint8_t *data; size_t len; };
 
 static struct lab {
@@ -53,6 +62,10 @@ static struct lab {
 	struct rng_seed seed;
 	struct rng *rng;
 	struct event *tick, *kill;
+	struct evhttp *http;		/* NULL: SMS go to files */
+	uint16_t http_port;
+	struct taken taken[TAKEN_MAX];
+	size_t n_taken;
 } lab;
 
 /* ------------------------------------------------------------------ records */
@@ -248,6 +261,51 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	stream();
 }
 
+/* --------------------------------------------------------------- the gateway */
+
+static void
+answer_now(evutil_socket_t fd, short what, void *arg)
+{
+	struct evhttp_request *req = arg;
+
+	(void)fd;
+	(void)what;
+	evhttp_send_reply(req, 200, "OK", NULL);	/* nobody may be there to hear it */
+}
+
+static void
+on_request(struct evhttp_request *req, void *arg)
+{
+	static const struct timeval pause = { 0, GATEWAY_MS * 1000 };
+	struct evbuffer *in = evhttp_request_get_input_buffer(req);
+	struct taken *t = &lab.taken[lab.n_taken++];
+	struct evkeyvalq q;
+
+	(void)arg;
+	ck_assert_uint_lt(lab.n_taken, TAKEN_MAX);
+	evhttp_parse_query_str(evhttp_uri_get_query(evhttp_request_get_evhttp_uri(req)), &q);
+	snprintf(t->key, sizeof(t->key), "%s", evhttp_find_header(&q, "key"));
+	evhttp_clear_headers(&q);
+	t->text[evbuffer_copyout(in, t->text, sizeof(t->text) - 1)] = '\0';
+	evhttp_request_own(req);
+	event_base_once(lab.base, -1, EV_TIMEOUT, answer_now, req, &pause);
+}
+
+static void
+start_gateway(void)
+{
+	struct evhttp_bound_socket *s;
+	struct sockaddr_in sin;
+	socklen_t len = sizeof(sin);
+
+	lab.http = evhttp_new(lab.base);
+	evhttp_set_gencb(lab.http, on_request, NULL);
+	s = evhttp_bind_socket_with_handle(lab.http, "127.0.0.1", 0);
+	ck_assert_ptr_nonnull(s);
+	getsockname(evhttp_bound_socket_get_fd(s), (struct sockaddr *)&sin, &len);
+	lab.http_port = ntohs(sin.sin_port);
+}
+
 /* --------------------------------------------------------------- the program */
 
 static void
@@ -309,15 +367,22 @@ write_file(const char *name, const char *text)
 static void
 write_conf(uint16_t port)
 {
-	char text[2000];
+	char text[2000], sms[300];
 
+	if (lab.http != NULL)
+		snprintf(sms, sizeof(sms), "{name: sms, kind: http, parallel: 2, body: \"{text}\","
+		    " headers: [\"Content-Type: text/plain\"],"
+		    " url: \"http://127.0.0.1:%u/?to={phone}&key={key}\"}", lab.http_port);
+	else
+		snprintf(sms, sizeof(sms), "{name: sms, kind: file, directory: outbox, form: sms}");
 	snprintf(text, sizeof(text),
 	    "collector: {address: \"127.0.0.1:%u\"}\n"
 	    "tls: {ca: ca.pem, cert: alertd.pem, key: alertd.key}\n"
 	    "state_dir: state\npolicy: policy.yaml\nlog_level: info\n"
 	    "control: {socket: control.sock}\n"
-	    "channels:\n  - {name: sms, kind: file, directory: outbox, form: sms}\n"
-	    "  - {name: mail, kind: file, directory: outbox, form: mail}\n", port);
+	    "outbox: {retry_first: 500ms}\n"
+	    "channels:\n  - %s\n"
+	    "  - {name: mail, kind: file, directory: outbox, form: mail}\n", port, sms);
 	write_file("alertd.yaml", text);
 	write_file("policy.yaml",
 	    "contacts:\n"
@@ -380,7 +445,7 @@ listen_tls(void)
 }
 
 static void
-setup(void)
+set_up(bool gateway)
 {
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);
@@ -390,6 +455,8 @@ setup(void)
 	make_certificates();
 	lab.rng = rng_seeded(&lab.seed, 20260115);
 	lab.base = event_base_new();
+	if (gateway)
+		start_gateway();
 	listen_tls();
 	write_conf(tls_server_port(lab.server));
 	append_plan();
@@ -399,10 +466,24 @@ setup(void)
 }
 
 static void
+setup(void)
+{
+	set_up(false);
+}
+
+static void
+setup_gateway(void)
+{
+	set_up(true);
+}
+
+static void
 teardown(void)
 {
 	char cmd[128];
 
+	if (lab.http != NULL)
+		evhttp_free(lab.http);
 	if (lab.pid > 0)
 		stop_program(SIGKILL, -1);
 	tls_server_free(lab.server);
@@ -422,6 +503,13 @@ told(const char *form, const char *word, const char *other)
 	char path[160], text[8192];
 	int n = 0;
 	DIR *dir;
+
+	if (lab.http != NULL && form[0] == 's') {
+		for (size_t i = 0; i < lab.n_taken; i++)
+			n += strstr(lab.taken[i].text, word) != NULL &&
+			     strstr(lab.taken[i].text, other) != NULL;
+		return n;
+	}
 
 	snprintf(path, sizeof(path), "%s/outbox/%s", lab.dir, form);
 	dir = opendir(path);
@@ -545,6 +633,44 @@ START_TEST(everything_is_told)
 }
 END_TEST
 
+/*
+ * A gateway that takes its time, so that most kills fall between an intent and
+ * its outcome.  A message that it took twice has a recorded doubt for each
+ * copy, and the copies say so.
+ */
+START_TEST(slow_gateway)
+{
+	static const struct timeval first = { 0, 300000 };
+
+	lab.fails_from = 15;
+	lab.fails_to = 45;
+	start_lab();
+	evtimer_add(lab.kill, &first);
+	run_for(14);
+	event_del(lab.kill);
+	wait_until_told();
+	run_for(2);
+	stop_program(SIGTERM, 0);
+	ck_assert_int_eq(count("SELECT count(*) FROM outbox WHERE state <> 4"), 0);
+	ck_assert_int_gt(count("SELECT count(*) FROM attempt WHERE outcome = 4"), 3);
+	ck_assert_int_eq(count("SELECT count(*) FROM attempt WHERE outcome IS NULL"), 0);
+	for (size_t i = 0; i < lab.n_taken; i++) {
+		const struct taken *t = &lab.taken[i];
+		char sql[300];
+		int before = 0;
+		for (size_t k = 0; k < i; k++)
+			before += strcmp(lab.taken[k].key, t->key) == 0;
+		if (before > 0)
+			ck_assert_msg(strstr(t->text, "(可能重复)") != NULL, "%s: %s", t->key, t->text);
+		snprintf(sql, sizeof(sql), "SELECT count(*) >= %d FROM attempt WHERE outcome = 4 AND"
+		    " message = (SELECT id FROM outbox WHERE key = '%s')", before, t->key);
+		ck_assert_msg(count(sql) == 1, "%s was taken %d times without a doubt", t->key,
+		    before + 1);
+	}
+	end_lab();
+}
+END_TEST
+
 /* The database is locked by another process for some seconds: nothing is sent, acknowledged or lost. */
 START_TEST(locked_database)
 {
@@ -581,7 +707,7 @@ int
 main(void)
 {
 	Suite *s = suite_create("kill");
-	TCase *tc = tcase_create("kill");
+	TCase *tc = tcase_create("kill"), *slow = tcase_create("slow gateway");
 	SRunner *sr;
 	int failed;
 
@@ -589,7 +715,11 @@ main(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, everything_is_told);
 	tcase_add_test(tc, locked_database);
+	tcase_add_checked_fixture(slow, setup_gateway, teardown);
+	tcase_set_timeout(slow, 120);
+	tcase_add_test(slow, slow_gateway);
 	suite_add_tcase(s, tc);
+	suite_add_tcase(s, slow);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
