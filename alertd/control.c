@@ -493,7 +493,8 @@ make_parent(const char *path)
 
 	if (slash != NULL && slash != dir) {
 		*slash = '\0';
-		mkdir(dir, 0755);	/* if it fails, bind() says why */
+		if (mkdir(dir, 0755) == 0)	/* if it fails, bind() says why */
+			chmod(dir, 0755);	/* our umask is for files */
 	}
 	free(dir);
 }

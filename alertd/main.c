@@ -77,9 +77,11 @@ on_hup(evutil_socket_t sig, short what, void *arg)
 
 /* Makes a directory that is missing for the user that we shall be. */
 static void
-make_for(const struct passwd *pw, const char *path)
+make_for(const struct passwd *pw, const char *path, mode_t mode)
 {
-	if (mkdir(path, 0755) == 0 && chown(path, pw->pw_uid, pw->pw_gid) != 0)
+	if (mkdir(path, 0700) != 0)
+		return;		/* it is there, or what needs it will say why not */
+	if (chmod(path, mode) != 0 || chown(path, pw->pw_uid, pw->pw_gid) != 0)
 		log_warning("%s: %s", path, strerror(errno));
 }
 
@@ -92,8 +94,8 @@ prepare(const struct alertd_conf *conf)
 
 	if (pw != NULL && slash != NULL && slash != dir) {
 		*slash = '\0';
-		make_for(pw, dir);
-		make_for(pw, conf->state_dir);
+		make_for(pw, dir, 0755);
+		make_for(pw, conf->state_dir, 0700);
 	}
 	free(dir);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "alertd/ctl/ctl.h"
+#include "common/mem.h"
 
 /* "up 12  degraded 1 ..." of the members of an object, in its order. */
 static void
@@ -98,12 +99,31 @@ cmd_status(struct ctl *ctl, int argc, char **argv)
 	return 0;
 }
 
+/* What the collector said, line by line. */
+static void
+print_collector(const struct ctl *ctl, const json_t *data)
+{
+	const char *text = ctl_str(data, "collector");
+
+	do {
+		size_t n = strcspn(text, "\n");
+		char *line = xstrndup(text, n);
+		fputs("collector: ", ctl->out.file);
+		out_text(&ctl->out, STYLE_NONE, line);
+		if (strcmp(line, "ok") == 0)
+			fprintf(ctl->out.file, out_lang(&ctl->out, "，计划版本 %s",
+			    ", plan revision %s"), ctl_str(data, "revision"));
+		fputc('\n', ctl->out.file);
+		free(line);
+		text += n + (text[n] == '\n');
+	} while (*text != '\0');
+}
+
 int
 cmd_reload(struct ctl *ctl, int argc, char **argv)
 {
 	json_t *data = ctl_ask(ctl, "reload", NULL);
 	bool good;
-	char *text;
 
 	(void)argc;
 	(void)argv;
@@ -115,14 +135,7 @@ cmd_reload(struct ctl *ctl, int argc, char **argv)
 		out_json(&ctl->out, data);
 	} else {
 		out_line(&ctl->out, "alertd: %s", ctl_str(data, "alertd"));
-		fputs("collector: ", ctl->out.file);
-		text = out_escape(ctl_str(data, "collector"));
-		fputs(text, ctl->out.file);
-		free(text);
-		if (good)
-			fprintf(ctl->out.file, out_lang(&ctl->out, "，计划版本 %s",
-			    ", plan revision %s"), ctl_str(data, "revision"));
-		fputc('\n', ctl->out.file);
+		print_collector(ctl, data);
 	}
 	json_decref(data);
 	return good ? 0 : 1;
