@@ -425,6 +425,7 @@ web_close(struct web *w)
 	alertd_free(w->alertd);
 	login_free(w->login);
 	graph_pool_free(w->pool);
+	web_graph_close(w);
 	sse_free(w->sse);
 	while (w->pending != NULL)
 		web_fail(w->pending, 503, "ending", "服务正在停止", "the service is ending");

@@ -35,6 +35,7 @@ struct drawing {
 	struct graph_args args;
 	char *path;			/* of the file: it may come into being by the flush */
 	double scale;			/* 0: a series, no image */
+	struct drawing *next, **at;	/* in web->drawings */
 };
 
 static void
@@ -44,6 +45,9 @@ drawing_free(struct drawing *d)
 		bufferevent_free(d->bev);
 	if (d->timer != NULL)
 		event_free(d->timer);
+	*d->at = d->next;
+	if (d->next != NULL)
+		d->next->at = d->at;
 	graph_args_free(&d->args);
 	free(d->path);
 	free(d);
@@ -137,7 +141,11 @@ flush_then_draw(struct web_req *q, const char *path, struct graph_args *args, do
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	struct drawing *d = xcalloc(1, sizeof *d);
 
-	*d = (struct drawing){ .q = q, .args = *args, .scale = scale, .path = xstrdup(path) };
+	*d = (struct drawing){ .q = q, .args = *args, .scale = scale, .path = xstrdup(path),
+		.next = q->web->drawings, .at = &q->web->drawings };
+	if (d->next != NULL)
+		d->next->at = &d->next;
+	q->web->drawings = d;
 	d->timer = evtimer_new(q->web->base, flush_late, d);
 	evtimer_add(d->timer, &limit);
 	snprintf(un.sun_path, sizeof un.sun_path, "%s", q->web->store_socket);
@@ -149,6 +157,13 @@ flush_then_draw(struct web_req *q, const char *path, struct graph_args *args, do
 	    q->path.seg[q->path.n - 2], q->path.seg[q->path.n - 1]);
 	if (bufferevent_socket_connect(d->bev, (struct sockaddr *)&un, sizeof un) != 0)
 		draw(d);
+}
+
+void
+web_graph_close(struct web *w)
+{
+	while (w->drawings != NULL)
+		drawing_free(w->drawings);
 }
 
 /* ------------------------------------------------------------- parameters */

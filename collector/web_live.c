@@ -70,6 +70,7 @@ add_link(struct live *to, const struct live *from, const Linkwatch__Pb__Link *co
 	char key[LIVE_KEY_MAX];
 
 	snprintf(key, sizeof key, "%s/%s", conf->agent, conf->id);
+	rtt_stats(&n->rtt, NULL, 0);	/* nothing known is no RTT of zero */
 	old = hashmap_get(from->by_key, key);
 	if (old != NULL && old->conf->probe == conf->probe)
 		*n = *old;

@@ -19,6 +19,7 @@
 #define SILENT_NS (15 * NS_PER_S)	/* ingest says it is alive every 5 s */
 
 struct alertd;
+struct drawing;
 struct event_base;
 struct evhttp_request;
 struct graph_pool;
@@ -47,6 +48,7 @@ struct web {
 	struct sse *sse;
 	struct event *push;
 	uint64_t pushed, pushed_alertd;	/* counters of what the streams have been told */
+	struct drawing *drawings;	/* under way, of web_graph.c */
 	struct web_req *pending;
 	size_t pending_n;
 };
@@ -97,6 +99,8 @@ void web_api_incident_act(struct web_req *q);
 /* web_graph.c */
 void web_graph(struct web_req *q);
 void web_series(struct web_req *q);
+/* Forgets the drawings under way; the pool has gone before, their requests wait for an answer. */
+void web_graph_close(struct web *);
 /* web_push.c */
 void web_events(struct web_req *q);
 void web_push_start(struct web *);

@@ -192,6 +192,8 @@ export function wallPage(main)
 		const v = vendors.find((x) => x.id === vendor) || { name_zh: vendor, name_en: vendor };
 		const grid = el('div', { class: 'tiles' });
 
+		list.sort((a, b) => named(a, 'name').localeCompare(named(b, 'name'), document.documentElement.lang,
+			{ numeric: true }));
 		for (const l of list) {
 			const x = makeTile(l);
 

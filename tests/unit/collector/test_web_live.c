@@ -90,6 +90,7 @@ START_TEST(latest_sample_wins)
 	ck_assert_ptr_nonnull(k);
 	ck_assert_int_eq(k->at_ns, 0);
 	ck_assert(isnan(live_loss(k)));
+	ck_assert(isnan(k->rtt.p50) && isnan(k->rtt.min) && isnan(k->rtt.pdv));
 	ck_assert_int_eq(sample(l, "a1", "x", T0, 1000, 4, 4, 2.0, 0), 0);
 	ck_assert_int_eq(k->at_ns, T0 + NS_PER_S);
 	ck_assert_double_eq_tol(k->rtt.p50, 2e6, 1);
