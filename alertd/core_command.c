@@ -322,8 +322,12 @@ attach_again(struct core *c, struct entry *e)
 		struct link_entry *l = save_find_link(c, e->inc.link_list[i].agent,
 		    e->inc.link_list[i].link);
 
-		if (l == NULL || incident_find(c, l->m.incident[cls]) != NULL)
+		struct entry *o = l == NULL ? NULL : incident_find(c, l->m.incident[cls]);
+
+		if (l == NULL || (o != NULL && o != e && incident_is_active(o)))
 			continue;
+		if (o != NULL && o != e)
+			incident_forget_link(o, l);
 		l->m.incident[cls] = e->inc.number;
 		l->dirty = true;
 		incident_attach(e, l);

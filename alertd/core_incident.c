@@ -46,11 +46,19 @@ incident_find(const struct core *c, uint64_t number)
 struct entry *
 incident_by_fingerprint(const struct core *c, const char *fingerprint)
 {
-	for (size_t i = c->entries; i > 0; i--)
-		if (incident_is_open(&c->entry[i - 1]->inc) &&
-		    strcmp(c->entry[i - 1]->inc.fingerprint, fingerprint) == 0)
-			return c->entry[i - 1];
-	return NULL;
+	struct entry *recovered = NULL;
+
+	for (size_t i = c->entries; i > 0; i--) {
+		struct entry *e = c->entry[i - 1];
+
+		if (strcmp(e->inc.fingerprint, fingerprint) != 0)
+			continue;
+		if (incident_is_active(e))
+			return e;
+		if (recovered == NULL && incident_is_open(&e->inc))
+			recovered = e;
+	}
+	return recovered;
 }
 
 bool
@@ -89,8 +97,8 @@ incident_attach(struct entry *e, struct link_entry *l)
 	e->link[e->n++] = l;
 }
 
-static void
-forget_link(struct entry *e, const struct link_entry *l)
+void
+incident_forget_link(struct entry *e, const struct link_entry *l)
 {
 	for (size_t i = 0; i < e->n; i++)
 		if (e->link[i] == l) {
@@ -211,6 +219,7 @@ void
 incident_locate(struct core *c, struct entry *e)
 {
 	enum segment_health health[SEG_APP + 1] = { 0 };
+	char text[sizeof(e->inc.located)];
 	const char *chain = NULL;
 	enum segment seg;
 
@@ -234,9 +243,13 @@ incident_locate(struct core *c, struct entry *e)
 		if (h > health[s])
 			health[s] = h;
 	}
-	seg = correlate_locate(health, e->inc.located, sizeof(e->inc.located));
-	if (seg != SEG_NONE)
-		e->inc.segment = seg;
+	seg = correlate_locate(health, text, sizeof(text));
+	if (seg == SEG_NONE ||
+	    (seg == e->inc.segment && strcmp(text, e->inc.located) == 0))
+		return;		/* where it was is kept once it is over */
+	e->inc.segment = seg;
+	snprintf(e->inc.located, sizeof(e->inc.located), "%s", text);
+	incident_touch(c, e);
 }
 
 /* ---------------------------------------------------------------------- opening */
@@ -448,9 +461,10 @@ entry_for(struct core *c, struct link_entry *l, const struct anomaly *a)
 	if (e != NULL && incident_is_active(e))
 		return e;
 	if (e != NULL && incident_is_open(&e->inc)) {
-		if (a->start.ns - e->inc.recovered.ns <= c->policy->life.relapse)
+		if (incident_naming(c, l, cls) == NULL &&
+		    a->start.ns - e->inc.recovered.ns <= c->policy->life.relapse)
 			return e;
-		forget_link(e, l);
+		incident_forget_link(e, l);
 		incident_touch(c, e);
 	}
 	l->m.incident[cls] = 0;

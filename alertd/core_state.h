@@ -245,6 +245,7 @@ void incident_state(struct core *, struct entry *, enum incident_state to, const
     const char *note);
 void incident_drop(struct core *, struct entry *);
 void incident_attach(struct entry *, struct link_entry *);
+void incident_forget_link(struct entry *, const struct link_entry *);
 void incident_detach(struct core *, struct entry *);	/* its links forget it */
 void incident_locate(struct core *, struct entry *);
 void incident_titles(struct core *, struct entry *);

@@ -200,8 +200,7 @@ count_active(void *arg, const struct incident *inc)
 		snprintf(c->key[c->n], sizeof(c->key[0]), "%s/%s/%.3s", inc->link_list[i].agent,
 		    inc->link_list[i].link, inc->fingerprint);
 		for (size_t k = 0; k < c->n; k++)
-			require(strcmp(c->key[k], c->key[c->n]) != 0,
-			    "two active incidents of one link and class");
+			require(strcmp(c->key[k], c->key[c->n]) != 0, c->key[k]);
 		c->n++;
 	}
 }
