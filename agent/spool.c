@@ -259,13 +259,27 @@ close_reader(struct spool *s)
 	s->reader_seq = 0;
 }
 
+/* What was lost counts as acknowledged: it is written down before the cursor passes it. */
+static int
+save_cursor(struct spool *s)
+{
+	int rc = s->gaps_unsaved ? gaps_save(&s->gaps, s->disk) : 0;
+
+	s->gaps_unsaved = rc != 0;
+	if (rc == 0)
+		rc = journal_cursor_save(s->disk, CURSOR, s->acked + 1);
+	if (rc == 0)
+		s->saved = s->acked;
+	return rc;
+}
+
 void
 spool_close(struct spool *s)
 {
 	if (s == NULL)
 		return;
 	if (s->journal != NULL && s->saved != s->acked)
-		(void)journal_cursor_save(s->disk, CURSOR, s->acked + 1);
+		(void)save_cursor(s);
 	close_reader(s);
 	journal_close(s->journal);
 	while (s->head != NULL) {
@@ -579,6 +593,7 @@ int
 spool_ack(struct spool *s, uint64_t seq)
 {
 	struct journal_stat js;
+	int rc;
 
 	if (s->journal == NULL)
 		return 0;
@@ -590,8 +605,9 @@ spool_ack(struct spool *s, uint64_t seq)
 	s->acked = seq;
 	if (s->acked - s->saved < CURSOR_EVERY)
 		return 0;
-	if (journal_cursor_save(s->disk, CURSOR, s->acked + 1) == 0)
-		s->saved = s->acked;
+	rc = save_cursor(s);
+	if (s->gaps_unsaved)
+		return rc;
 	return journal_purge(s->journal, s->acked + 1);
 }
 
