@@ -206,7 +206,18 @@ agent_gone(struct proc *p)
 	oracle_forgets(a->oracle, a->number);
 }
 
-static const struct proc_ops agent_ops = { agent_start, agent_gone };
+static void
+agent_stop(struct proc *p)
+{
+	struct sim_agent *a = (struct sim_agent *)p;
+
+	uplink_free(a->uplink);
+	spool_close(a->spool);
+	a->uplink = NULL;
+	a->spool = NULL;
+}
+
+static const struct proc_ops agent_ops = { agent_start, agent_stop, agent_gone };
 
 void
 sim_agent_init(struct sim_agent *a, struct world *w, int number, struct net_server *collector,

@@ -85,6 +85,8 @@ decide(struct sim_alertd *a, struct event *ev)
 	for (size_t i = 0; i < out->n; i++) {
 		db_batch_decision(a->batch, &out->v[i], a->now);
 		told_decision(a->told, &out->v[i]);
+		if (out->v[i].type == DEC_REPLY)
+			a->reply_ok = out->v[i].reply.ok;
 		if (out->v[i].type == DEC_LOCAL)
 			world_trace(a->proc.world, "alertd: %s", out->v[i].local);
 		if (out->v[i].type == DEC_MESSAGE)
@@ -427,6 +429,44 @@ pump(struct sim_alertd *a)
 	set_alarm(a);
 }
 
+/* --------------------------------------------------------------------------- people */
+
+struct choice { struct sim_alertd *a; uint64_t incident; bool down; uint64_t seen; };
+
+static void
+choose(void *arg, const struct incident *inc)
+{
+	struct choice *c = arg;
+
+	if (!incident_is_open(inc) || rng_below(c->a->proc.world->rng, ++c->seen) != 0)
+		return;
+	c->incident = inc->number;
+	c->down = inc->link_state == LINK_DOWN;
+}
+
+/* Somebody acknowledges, notes, or tries to close what cannot be closed yet. */
+static void
+somebody_acts(struct sim_alertd *a)
+{
+	static const char *const verbs[] = { "ack", "note", "close" };
+	struct choice c = { .a = a };
+	struct command cmd = { .verb = verbs[rng_below(a->proc.world->rng, 3)], .actor = "zhang",
+		.role = "operator", .channel = "linkctl", .note = "seen" };
+	struct event ev = { .type = EV_COMMAND, .command = &cmd };
+
+	core_each_incident(a->core, choose, &c);
+	cmd.incident = c.incident;
+	if (c.incident == 0)
+		return;
+	a->reply_ok = false;
+	decide(a, &ev);
+	world_trace(a->proc.world, "alertd: %s of incident %" PRIu64 ": %s", cmd.verb, c.incident,
+	    a->reply_ok ? "ok" : "refused");
+	if (a->reply_ok && strcmp(cmd.verb, "close") == 0)
+		world_fail(a->proc.world, "incident %" PRIu64 " was closed without its fields%s",
+		    c.incident, c.down ? ", its link down" : "");
+}
+
 /* ----------------------------------------------------------------------- its lives */
 
 static void
@@ -448,6 +488,8 @@ second(void *arg)
 		return;
 	tell_feed(a);
 	decide(a, &ev);
+	if (world_chance(w, a->people))
+		somebody_acts(a);
 	judge_channels(a);
 	pump(a);
 }
@@ -537,7 +579,18 @@ alertd_gone(struct proc *p)
 	a->db = NULL;
 }
 
-static const struct proc_ops alertd_ops = { alertd_start, alertd_gone };
+static void
+alertd_stop(struct proc *p)
+{
+	struct sim_alertd *a = (struct sim_alertd *)p;
+
+	if (!a->db_failing && db_commit(a->db, a->batch, NULL, NULL) == 0) {
+		told_committed(a->told);
+		feed_ack(a->feed, a->decided_seq);
+	}
+}
+
+static const struct proc_ops alertd_ops = { alertd_start, alertd_stop, alertd_gone };
 
 int
 sim_alertd_init(struct sim_alertd *a, struct world *w, struct net_server *collector,
@@ -603,7 +656,7 @@ look_incident(void *arg, const struct incident *inc)
 {
 	struct looking *l = arg;
 
-	if ((inc->state != INC_OPEN && inc->state != INC_HANDLING) || !l->quiet)
+	if (!told_is_lasting(inc) || !l->quiet)
 		return;
 	l->quiet = false;
 	snprintf(l->out, l->n, "alertd: incident %" PRIu64 " (%s) is %s", inc->number,

@@ -36,6 +36,9 @@ struct sim_alertd {
 	bool flush_due;
 	int64_t wake_at;		/* true time of the next wake(); 0: none */
 	bool told_dead[2];		/* of sms and mail, as the core knows */
+	/* People. */
+	double people;			/* chance of a command in a second */
+	bool reply_ok;			/* the core's answer to the last one */
 	/* Faults. */
 	double gateway_fault;		/* chance that an attempt goes wrong */
 	double db_fault;		/* that a commit fails */

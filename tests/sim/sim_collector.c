@@ -93,11 +93,9 @@ second(void *arg)
 	if (hub_is_dirty(c->hub))
 		soon(c);
 	if (c->retain_bytes > 0) {
-		struct journal_stat st;
-
+		oracle_purged(c->oracle, journal_purge_point(hub_journal(c->hub), c->retain_bytes,
+		    (struct wall){ INT64_MIN }));
 		hub_retain(c->hub, c->retain_bytes, INT64_MAX / 4, c->retain_bytes);
-		journal_stat(hub_journal(c->hub), &st);
-		oracle_purged(c->oracle, st.first_seq);
 	}
 	look(c);
 }
@@ -147,7 +145,18 @@ collector_gone(struct proc *p)
 	c->hub = NULL;
 }
 
-static const struct proc_ops collector_ops = { collector_start, collector_gone };
+static void
+collector_stop(struct proc *p)
+{
+	struct sim_collector *c = (struct sim_collector *)p;
+
+	hub_stop(c->hub);
+	hub_close(c->hub, true);
+	c->hub = NULL;
+	look(c);
+}
+
+static const struct proc_ops collector_ops = { collector_start, collector_stop, collector_gone };
 
 void
 sim_collector_init(struct sim_collector *c, struct world *w, struct oracle *oracle,

@@ -25,6 +25,7 @@ struct sent {				/* one batch as it went out */
 	uint64_t *ids;			/* owned */
 	size_t n_ids;
 	uint64_t told;			/* samples that gaps in it count */
+	uint64_t record;		/* of the journal that holds it; 0: none seen yet */
 	uint8_t arrived;		/* in this scan */
 	bool given_up;			/* the agent said that it holds it no more */
 	bool in_gap;			/* in this scan: a gap names its number */
@@ -302,7 +303,8 @@ oracle_look(struct oracle *o, struct disk *disk)
 }
 
 static void
-arrived(struct oracle *o, int agent, const uint8_t *boot, uint64_t seq, uint8_t how)
+arrived(struct oracle *o, int agent, const uint8_t *boot, uint64_t seq, uint8_t how,
+    uint64_t record)
 {
 	struct sent *s = find_sent(o, agent, boot, seq, NULL);
 
@@ -311,9 +313,11 @@ arrived(struct oracle *o, int agent, const uint8_t *boot, uint64_t seq, uint8_t 
 		    "but was never sent", seq, agent);
 		return;
 	}
-	if (s->arrived != 0)
+	/* Also when the first one has been purged since. */
+	if (s->arrived != 0 || (s->record != 0 && s->record != record))
 		world_fail(o->world, "batch %" PRIu64 " of agent %d was written twice", seq, agent);
 	s->arrived = how;
+	s->record = record;
 	for (size_t i = 0; i < s->n_ids; i++) {
 		uint64_t id = s->ids[i];
 
@@ -362,7 +366,7 @@ take_batch(struct oracle *o, const struct journal_record *r)
 	if (b == NULL || agent < 0 || b->boot_id.len != BOOT_ID_LEN) {
 		world_fail(o->world, "record %" PRIu64 " is no batch of ours", r->seq);
 	} else {
-		arrived(o, agent, b->boot_id.data, b->seq, ARRIVED_BATCH);
+		arrived(o, agent, b->boot_id.data, b->seq, ARRIVED_BATCH, r->seq);
 		for (size_t i = 0; i < b->n_gap; i++)
 			take_gap(o, agent, b->boot_id.data, b->gap[i]);
 	}
@@ -379,7 +383,7 @@ take_refused(struct oracle *o, const struct journal_record *r)
 	int agent = m != NULL ? agent_number(m->peer) : -1;
 
 	if (m != NULL && agent >= 0 && m->seq > 0 && m->boot_id.len == BOOT_ID_LEN)
-		arrived(o, agent, m->boot_id.data, m->seq, ARRIVED_REFUSED);
+		arrived(o, agent, m->boot_id.data, m->seq, ARRIVED_REFUSED, r->seq);
 	if (m != NULL)
 		linkwatch__pb__refused__free_unpacked(m, NULL);
 }

@@ -38,7 +38,7 @@ struct run {
 	int64_t faults_until;
 	struct {			/* how likely each kind of fault is, in this world */
 		double kill_agent, kill_collector, kill_alertd, die_in_write, cut, block, full,
-		    sync, clock, outage;
+		    sync, clock, outage, stop;
 	} p;
 };
 
@@ -172,6 +172,8 @@ one_fault(struct run *r)
 		    world_between(w, NS_PER_S, 40 * NS_PER_S) : 0);
 	if (world_chance(w, r->p.outage))
 		outage(r, a);
+	if (world_chance(w, r->p.stop))
+		proc_stop(r->alerts && world_chance(w, 0.3) ? &r->alertd.proc : any_proc(r), 5);
 	if (world_chance(w, r->p.cut))
 		net_cut(w->net, &a->proc, 0);
 	if (world_chance(w, r->p.block))
@@ -213,6 +215,7 @@ choose_faults(struct run *r)
 	r->p.outage = r->alerts ? 0.15 : 0;
 	r->p.kill_alertd = sometimes(w, 0.6, 0.1);
 	r->faults_until = world_between(w, 30, 120) * NS_PER_S;
+	r->p.stop = sometimes(w, 0.4, 0.05);
 	if (r->crowded) {		/* spools overflow all the time, and are killed at it */
 		r->p.block = 0.3;
 		r->p.kill_agent = 0.1;
@@ -223,6 +226,7 @@ choose_faults(struct run *r)
 	r->alertd.gateway_fault = sometimes(w, 0.7, 0.3);
 	r->alertd.db_fault = sometimes(w, 0.3, 0.2);
 	r->alertd.die = sometimes(w, 0.6, 0.01);
+	r->alertd.people = sometimes(w, 0.5, 0.05);
 }
 
 static bool
@@ -264,6 +268,8 @@ set_up(struct run *r, const struct sim_opts *o, Linkwatch__Pb__Plan **plan)
 	r->alerts = world_chance(w, ALERT_SHARE) || needs_alerts(o->bug);
 	if (r->alerts)
 		sim_alertd_init(&r->alertd, w, &r->collector.server, r->told);
+	else if (world_chance(w, 0.2))
+		r->collector.retain_bytes = (uint64_t)world_between(w, 20000, 100000);
 	choose_faults(r);
 	proc_start(&r->collector.proc);
 	for (int i = 0; i < r->agents; i++)

@@ -45,4 +45,6 @@ void told_feed_ack(struct told *, uint64_t seq);
 void told_check(struct told *, struct disk *collector);
 /* Messages that nobody has got yet and somebody should; a line about the first. */
 size_t told_missing(const struct told *, char *out, size_t n);
+/* Is it one that should be over when all is well? */
+bool told_is_lasting(const struct incident *);
 void told_stat(const struct told *, struct told_stat *);

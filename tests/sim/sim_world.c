@@ -239,6 +239,24 @@ restart(void *arg)
 	proc_start(arg);
 }
 
+static void
+restart_later(struct proc *p, double pause_s)
+{
+	world_after(p->world, world_between(p->world, NS_PER_S / 10,
+	    (int64_t)(pause_s * (double)NS_PER_S) + NS_PER_S / 10), NULL, restart, p);
+}
+
+void
+proc_stop(struct proc *p, double pause_s)
+{
+	if (!p->up || p->ops->stop == NULL)
+		return;
+	world_trace(p->world, "%s: stops", p->name);
+	p->ops->stop(p);
+	end_life(p);
+	restart_later(p, pause_s);
+}
+
 void
 proc_kill(struct proc *p, bool power, double pause_s)
 {
@@ -251,8 +269,7 @@ proc_kill(struct proc *p, bool power, double pause_s)
 		p->cuts++;
 		sim_platter_cut(p->platter);
 	}
-	world_after(p->world, world_between(p->world, NS_PER_S / 10,
-	    (int64_t)(pause_s * (double)NS_PER_S) + NS_PER_S / 10), NULL, restart, p);
+	restart_later(p, pause_s);
 }
 
 void

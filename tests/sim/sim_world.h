@@ -21,6 +21,7 @@ struct net;
 
 struct proc_ops {
 	void (*start)(struct proc *);	/* view is new */
+	void (*stop)(struct proc *);	/* as on SIGTERM: what it still does counts; may be NULL */
 	/* Frees what the process held; the view is dead, its connections are gone. */
 	void (*gone)(struct proc *);
 };
@@ -79,6 +80,8 @@ void proc_init(struct proc *, struct world *, const char *name, const struct pro
 void proc_start(struct proc *);
 /* kill -9, or with power the whole machine; a new life begins after 0.1 to `pause` seconds. */
 void proc_kill(struct proc *, bool power, double pause_s);
+/* A clean end; a new life begins as after proc_kill(). */
+void proc_stop(struct proc *, double pause_s);
 void proc_fini(struct proc *);
 /* May what it does still reach the world? */
 bool proc_acts(const struct proc *);
