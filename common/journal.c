@@ -195,7 +195,8 @@ recover_last(struct journal *j, const struct journal_tip *tip, struct journal_re
 		rec->torn_bytes = (uint64_t)(t.size - t.end);
 		r = j->file->ops->truncate(j->file, t.end);
 	}
-	if (r == 0 && (tip->next_seq < t.next_seq || t.size > t.end))
+	/* A segment without records: the sync of its header may have failed, too. */
+	if (r == 0 && (tip->next_seq < t.next_seq || t.size > t.end || t.next_seq == first_seq))
 		r = rewrite(j, t.group == SEGMENT_HEADER ? 0 : t.group, t.end);
 	j->seg[j->segs - 1].bytes = j->end = t.end;
 	j->seed = t.seed;
