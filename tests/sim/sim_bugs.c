@@ -17,6 +17,7 @@
 const struct sim_bug sim_bugs[] = {
 	{ "skip-sync", "a sync of a file is forgotten", false },
 	{ "skip-dir-sync", "a sync of a directory is forgotten", false },
+	{ "tip-before-sync", "records are published before they are synced", false },
 	{ "ack-before-sync", "journal_sync() says 0 and writes with the next call", false },
 	{ "purge-before-ack", "the agent's spool forgets what was only sent", false },
 	{ "forget-dedup", "a restarted collector does not know which numbers it took", false },
@@ -50,6 +51,7 @@ void
 sim_bugs_disk(const struct proc *p, struct sim_disk_faults *f)
 {
 	f->lazy_sync = world_has_bug(p->world, "skip-sync");
+	f->late_sync = world_has_bug(p->world, "tip-before-sync");
 	f->lazy_sync_dir = world_has_bug(p->world, "skip-dir-sync");
 }
 

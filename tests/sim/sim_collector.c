@@ -49,8 +49,6 @@ look(struct sim_collector *c)
 {
 	struct disk *view;
 
-	if (!proc_acts(&c->proc))
-		return;
 	view = sim_disk_view(c->proc.platter);
 	oracle_look(c->oracle, view);
 	view->ops->close(view);
@@ -143,6 +141,7 @@ collector_gone(struct proc *p)
 	c->server.arg = NULL;
 	hub_close(c->hub, false);
 	c->hub = NULL;
+	look(c);			/* readers outlive it */
 }
 
 static void

@@ -62,6 +62,7 @@ struct sim_platter {
 	size_t changes, cap;
 	struct sim_disk_faults faults;
 	struct sim_disk_stat stat;
+	struct inode *late;		/* its sync is still to be done (faults.late_sync) */
 };
 
 struct sim_view {
@@ -76,7 +77,7 @@ struct sim_file {
 	struct sim_view *view;
 	struct sim_platter *platter;
 	struct inode *inode;
-	bool writable, holds_lock;
+	bool writable, holds_lock, is_segment;
 };
 
 /* ------------------------------------------------------------------- bytes */
@@ -263,6 +264,21 @@ inode_cut(struct sim_platter *p, struct inode *i)
 	inode_forget_changes(i);
 }
 
+/* All changes that wait have reached the platter. */
+static void
+inode_synced(struct inode *i)
+{
+	for (size_t k = 0; k < i->changes; k++) {
+		const struct change *c = &i->pending[k];
+
+		if (c->truncate)
+			bytes_resize(&i->durable, (size_t)c->off);
+		else
+			bytes_write(&i->durable, c->data, c->n, (size_t)c->off);
+	}
+	inode_forget_changes(i);
+}
+
 /* --------------------------------------------------------------------- files */
 
 /* Counts one change towards the end of the view: false when it is not to be done any more. */
@@ -332,7 +348,13 @@ sim_pwritev(struct disk_file *file, const struct iovec *v, int n, int64_t off)
 			inode_change(f->inode, false, v[i].iov_base, len, off);
 		off += (int64_t)len;
 	}
-	return f->view->dead ? -EIO : 0;
+	if (f->view->dead)
+		return -EIO;
+	if (p->late != NULL && p->late != f->inode) {
+		inode_synced(p->late);
+		p->late = NULL;
+	}
+	return 0;
 }
 
 static int
@@ -351,8 +373,10 @@ sim_sync(struct disk_file *file)
 		inode_cut(p, f->inode);		/* and nobody will try again */
 		return -EIO;
 	}
-	bytes_copy(&f->inode->durable, &f->inode->live);
-	inode_forget_changes(f->inode);
+	if (p->faults.late_sync && f->is_segment)
+		p->late = f->inode;
+	else
+		inode_synced(f->inode);
 	return f->view->dead ? -EIO : 0;
 }
 
@@ -421,6 +445,7 @@ sim_open(struct disk *disk, const char *name, int flags, struct disk_file **out)
 	f->inode = i;
 	f->writable = (flags & DISK_WRITE) != 0;
 	f->holds_lock = (flags & DISK_LOCK) != 0;
+	f->is_segment = strlen(name) > 4 && strcmp(name + strlen(name) - 4, ".seg") == 0;
 	*out = &f->file;
 	return 0;
 }
@@ -587,6 +612,7 @@ sim_platter_cut(struct sim_platter *p)
 	uint64_t mode = rng_below(p->rng, 3), prefix = rng_below(p->rng, p->changes + 1);
 
 	p->stat.cuts++;
+	p->late = NULL;
 	for (size_t i = 0; i < p->changes; i++)
 		if (mode == 0 ? i < prefix : mode == 1 ? rng_below(p->rng, 2) == 0 : false)
 			dir_apply(&p->durable, &p->pending[i]);
