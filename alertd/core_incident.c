@@ -137,9 +137,8 @@ incident_drop(struct core *c, struct entry *e)
 
 /* --------------------------------------------------------------------- titles */
 
-/* As much of s as fits, valid and printable: it goes into messages and JSON. */
-static void
-put_line(char *buf, size_t n, const char *s)
+void
+incident_put_line(char *buf, size_t n, const char *s)
 {
 	size_t at = 0, len;
 	uint32_t cp;
@@ -170,11 +169,11 @@ link_object(const struct link_entry *l, char *zh, char *en, size_t n)
 
 	snprintf(buf, sizeof(buf), "%s%s", v == NULL ? "" : v->code,
 	    either(l->conf->short_zh, either(l->conf->name_zh, l->conf->id)));
-	put_line(zh, n, buf);
+	incident_put_line(zh, n, buf);
 	snprintf(buf, sizeof(buf), "%s%s%s", v == NULL ? "" : either(v->code_en, v->id),
 	    v == NULL ? "" : "-",
 	    either(l->conf->short_en, either(l->conf->name_en, l->conf->id)));
-	put_line(en, n, buf);
+	incident_put_line(en, n, buf);
 }
 
 void
@@ -269,8 +268,8 @@ free_code(const struct core *c, uint64_t number)
 	}
 }
 
-static struct entry *
-new_entry(struct core *c, const char *fingerprint, enum anomaly_kind kind, enum severity severity,
+struct entry *
+incident_new(struct core *c, const char *fingerprint, enum anomaly_kind kind, enum severity severity,
     struct wall since)
 {
 	struct entry *e = xcalloc(1, sizeof(*e));
@@ -292,9 +291,8 @@ new_entry(struct core *c, const char *fingerprint, enum anomaly_kind kind, enum 
 	return e;
 }
 
-/* The state of one object in the incident's list; it is added when it is new. */
-static void
-list_put(struct entry *e, const char *agent, const char *link, enum link_state state)
+void
+incident_list_put(struct entry *e, const char *agent, const char *link, enum link_state state)
 {
 	uint32_t n = e->inc.links < INCIDENT_LINKS ? e->inc.links : INCIDENT_LINKS;
 	struct incident_link *slot;
@@ -357,7 +355,7 @@ join(struct core *c, struct entry *e, struct link_entry *l, enum fault_class cls
 	l->m.incident[cls] = e->inc.number;
 	l->dirty = true;
 	incident_attach(e, l);
-	list_put(e, l->conf->agent, l->conf->id, link_state_now(c, l, &cause));
+	incident_list_put(e, l->conf->agent, l->conf->id, link_state_now(c, l, &cause));
 	if (before > 0 && e->inc.links > before)
 		out_log(c, e, "join", "", "", out_text(c, "%s/%s", l->conf->agent, l->conf->id));
 	incident_locate(c, e);
@@ -370,7 +368,7 @@ open_for_link(struct core *c, struct link_entry *l, enum fault_class cls,
     const struct anomaly *a)
 {
 	static const char *const names[] = { "path", "capacity", "errors" };
-	struct entry *e = new_entry(c, out_text(c, "%s:%s/%s", names[cls], l->conf->agent,
+	struct entry *e = incident_new(c, out_text(c, "%s:%s/%s", names[cls], l->conf->agent,
 	    l->conf->id), a->kind, a->severity, a->start);
 
 	snprintf(e->inc.agent, sizeof(e->inc.agent), "%s", l->conf->agent);
@@ -500,8 +498,8 @@ relapse(struct core *c, struct entry *e)
 	}
 }
 
-static void
-problem_on(struct core *c, struct entry *e, int64_t since)
+void
+incident_problem_on(struct core *c, struct entry *e, int64_t since)
 {
 	if (e->inc.outage_start.ns != 0)
 		return;
@@ -512,8 +510,8 @@ problem_on(struct core *c, struct entry *e, int64_t since)
 		relapse(c, e);
 }
 
-static void
-problem_off(struct core *c, struct entry *e, int64_t at)
+void
+incident_problem_off(struct core *c, struct entry *e, int64_t at)
 {
 	if (e->inc.outage_start.ns == 0)
 		return;
@@ -555,11 +553,9 @@ incident_review(struct core *c, struct entry *e)
 				end = h->end_ns;
 		}
 	if (bad) {
-		problem_on(c, e, start);
-		if (c->ev->stale)	/* no tick comes between the samples of a backlog */
-			life_grade(c, e);
+		incident_problem_on(c, e, start);
 	} else {
-		problem_off(c, e, end);
+		incident_problem_off(c, e, end);
 	}
 	refresh_states(c, e);
 }
@@ -624,8 +620,8 @@ worsen(struct core *c, struct entry *e, const struct anomaly *a, const struct de
 	incident_touch(c, e);
 }
 
-static void
-tell_anomaly(struct core *c, const struct anomaly *a)
+void
+incident_tell_anomaly(struct core *c, const struct anomaly *a)
 {
 	struct decision d = { .type = DEC_ANOMALY, .anomaly = *a };
 
@@ -657,7 +653,7 @@ incident_anomaly(struct core *c, struct link_entry *l, size_t row, uint64_t seq)
 	if (!h->raised) {
 		a->end.ns = h->end_ns != 0 ? h->end_ns : l->m.last_end;
 		a->evidence_last = seq;
-		tell_anomaly(c, a);
+		incident_tell_anomaly(c, a);
 		l->active[row] = NULL;
 		free(a);
 		return;		/* link_sample() reviews its incidents */
@@ -671,137 +667,5 @@ incident_anomaly(struct core *c, struct link_entry *l, size_t row, uint64_t seq)
 	e = entry_for(c, l, a);
 	a->incident = e->inc.number;
 	worsen(c, e, a, h);
-	tell_anomaly(c, a);
-}
-
-/* ------------------------------------------------- conditions that have no link */
-
-static struct anomaly *
-condition_of(struct core *c, uint64_t incident)
-{
-	for (size_t i = 0; i < c->conditions; i++)
-		if (c->condition[i].incident == incident)
-			return &c->condition[i];
-	return NULL;
-}
-
-static void
-condition_anomaly(struct core *c, struct entry *e, const char *agent, struct wall since,
-    const char *note)
-{
-	struct anomaly *a;
-
-	if (condition_of(c, e->inc.number) != NULL)
-		return;
-	c->condition = xreallocarray(c->condition, c->conditions + 1, sizeof(*c->condition));
-	a = &c->condition[c->conditions++];
-	*a = (struct anomaly){ .id = ++c->last_anomaly, .kind = e->inc.kind,
-		.severity = e->inc.severity, .start = since, .evidence_first = c->ev->journal_seq,
-		.evidence_last = c->ev->journal_seq, .incident = e->inc.number };
-	snprintf(a->agent, sizeof(a->agent), "%s", agent);
-	snprintf(a->evidence, sizeof(a->evidence), "{\"since\":%.3f,\"connected\":%s}",
-	    (double)since.ns / 1e9, strstr(note, "connected") == note ? "true" : "false");
-	tell_anomaly(c, a);
-}
-
-static void
-condition_anomaly_end(struct core *c, const struct entry *e, struct wall at)
-{
-	struct anomaly *a = condition_of(c, e->inc.number);
-
-	if (a == NULL)
-		return;
-	a->end = at;
-	a->evidence_last = c->ev->journal_seq;
-	tell_anomaly(c, a);
-	*a = c->condition[--c->conditions];
-}
-
-/* Agents of one zone that fall silent together are one problem. */
-static struct entry *
-related_silence(struct core *c, const struct agent_state *a)
-{
-	for (size_t i = 0; a != NULL && a->conf != NULL && i < c->entries; i++) {
-		struct entry *e = c->entry[i];
-		int64_t window = policy_limits(c->policy, e->inc.grade)->group;
-
-		if (e->inc.kind == ANOMALY_SILENT && incident_is_active(e) &&
-		    e->inc.outage_start.ns != 0 && c->now.ns - e->inc.opened.ns <= window &&
-		    a->conf->vendor[0] != '\0' && strcmp(e->inc.vendor, a->conf->vendor) == 0 &&
-		    strcmp(e->inc.zone, a->conf->zone) == 0)
-			return e;
-	}
-	return NULL;
-}
-
-static struct entry *
-open_condition(struct core *c, const char *fingerprint, enum anomaly_kind kind,
-    const struct agent_state *agent, const char *zh, const char *en, struct wall since)
-{
-	enum severity severity = kind == ANOMALY_CLOCK ? SEVERITY_MINOR : SEVERITY_MAJOR;
-	struct entry *e = new_entry(c, fingerprint, kind, severity, since);
-
-	if (agent != NULL)
-		snprintf(e->inc.agent, sizeof(e->inc.agent), "%s", agent->id);
-	if (agent != NULL && agent->conf != NULL) {
-		snprintf(e->inc.vendor, sizeof(e->inc.vendor), "%s", agent->conf->vendor);
-		snprintf(e->inc.zone, sizeof(e->inc.zone), "%s", agent->conf->zone);
-	}
-	put_line(e->inc.object_zh, sizeof(e->inc.object_zh), zh);
-	put_line(e->inc.object_en, sizeof(e->inc.object_en), en);
-	return e;
-}
-
-void
-incident_condition(struct core *c, const char *fingerprint, enum anomaly_kind kind,
-    const struct agent_state *agent, const char *zh, const char *en, struct wall since,
-    const char *note)
-{
-	struct entry *e = incident_by_fingerprint(c, fingerprint);
-	bool made = false;
-
-	if (e != NULL && !incident_is_active(e) &&
-	    since.ns - e->inc.recovered.ns > c->policy->life.relapse)
-		e = NULL;
-	if (e == NULL && kind == ANOMALY_SILENT)
-		e = related_silence(c, agent);
-	if (e == NULL) {
-		e = open_condition(c, fingerprint, kind, agent, zh, en, since);
-		made = true;
-	}
-	if (agent != NULL) {
-		uint32_t before = e->inc.links;
-
-		list_put(e, agent->id, "", LINK_NOT_OBSERVED);
-		if (before > 0 && e->inc.links > before) {
-			out_log(c, e, "join", "", "", agent->id);
-			snprintf(e->inc.object_zh, sizeof(e->inc.object_zh), "%.*s等%u个探针",
-			    (int)utf_cut(zh, 8), zh, e->inc.links);
-			snprintf(e->inc.object_en, sizeof(e->inc.object_en), "%.*s +%u",
-			    (int)utf_cut(en, 11), en, e->inc.links - 1);
-		}
-	}
-	incident_titles(c, e);
-	incident_touch(c, e);
-	if (made)
-		life_opened(c, e);
-	else
-		problem_on(c, e, since.ns);
-	condition_anomaly(c, e, agent == NULL ? "" : agent->id, since, note);
-	out_log(c, e, "evidence", "", "", note);
-}
-
-void
-incident_condition_end(struct core *c, const char *fingerprint, struct wall at)
-{
-	struct entry *e = incident_by_fingerprint(c, fingerprint);
-
-	if (e == NULL)
-		return;
-	for (uint32_t i = 0; i < e->inc.links && i < INCIDENT_LINKS; i++)
-		e->inc.link_list[i].state = LINK_UP;
-	e->inc.link_state = LINK_UP;
-	problem_off(c, e, at.ns);
-	condition_anomaly_end(c, e, at);
-	incident_touch(c, e);
+	incident_tell_anomaly(c, a);
 }

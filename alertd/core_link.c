@@ -351,9 +351,12 @@ remember_view(struct link_entry *l, const struct sample *s, const struct detect_
 	}
 }
 
-static void
+/* true: an anomaly began, changed or ended. */
+static bool
 feed(struct core *c, struct link_entry *l, const struct detect_step *d, uint64_t seq)
 {
+	bool changed = false;
+
 	if (d->lost == 0 && d->refused == 0)
 		l->m.first_seq = 0;
 	else if (l->m.first_seq == 0)
@@ -367,8 +370,34 @@ feed(struct core *c, struct link_entry *l, const struct detect_step *d, uint64_t
 		const struct detect_head *h = head_of(l, row);
 
 		if (h->raised != (l->active[row] != NULL) ||
-		    (h->raised && h->severity != l->active[row]->severity))
+		    (h->raised && h->severity != l->active[row]->severity)) {
 			incident_anomaly(c, l, row, seq);
+			changed = true;
+		}
+	}
+	return changed;
+}
+
+/* No tick comes between the samples of a backlog: once a minute of theirs, grades are looked at. */
+static bool
+is_minute_of_backlog(const struct event *ev, const struct detect_step *d)
+{
+	const int64_t minute = 60 * NS_PER_S;
+
+	return ev->stale && d->start_ns / minute != d->end_ns / minute;
+}
+
+static void
+review(struct core *c, struct link_entry *l, bool grade)
+{
+	for (int cls = 0; cls < FAULT_CLASSES; cls++) {
+		struct entry *e = incident_find(c, l->m.incident[cls]);
+
+		if (e == NULL || !incident_is_open(&e->inc))
+			continue;
+		incident_review(c, e);
+		if (grade && incident_is_active(e) && e->inc.outage_start.ns != 0)
+			life_grade(c, e);
 	}
 }
 
@@ -378,7 +407,7 @@ link_sample(struct core *c, const struct event *ev)
 	const struct sample *s = ev->sample;
 	struct link_entry *l = save_find_link(c, ev->agent, s->link);
 	struct detect_step d;
-	bool observed, planned;
+	bool observed, planned, changed = false;
 	uint32_t cause;
 
 	if (l == NULL) {
@@ -404,7 +433,7 @@ link_sample(struct core *c, const struct event *ev)
 	}
 	link_blind(c, l, 0);
 	if (observed)
-		feed(c, l, &d, ev->journal_seq);
+		changed = feed(c, l, &d, ev->journal_seq);
 	else
 		unseen(c, l, &d, cause);
 	l->m.last_start = d.start_ns;
@@ -412,10 +441,6 @@ link_sample(struct core *c, const struct event *ev)
 	l->m.step_ms = s->step_ms;
 	remember_view(l, s, &d);
 	link_show(c, l);
-	for (int cls = 0; cls < FAULT_CLASSES; cls++) {
-		struct entry *e = incident_find(c, l->m.incident[cls]);
-
-		if (e != NULL && incident_is_open(&e->inc))
-			incident_review(c, e);
-	}
+	if (changed || is_minute_of_backlog(ev, &d))
+		review(c, l, is_minute_of_backlog(ev, &d));
 }

@@ -6,6 +6,7 @@
  *   core_link.c      one sample of one link: detectors, state, ledger
  *   core_agent.c     agents, the collector and the feed: silence, clocks
  *   core_incident.c  anomalies become incidents; their problem comes and goes
+ *   core_condition.c incidents that belong to no link
  *   core_life.c      time passes for an incident: grade, announcement, limits
  *   core_notify.c    messages: recipients, budgets, storms, digests
  *   core_command.c   people act
@@ -34,7 +35,7 @@ enum fault_class { FAULT_PATH = 0, FAULT_CAPACITY, FAULT_ERRORS, FAULT_CLASSES }
 #define CHANGES 16
 
 struct mem_head { uint32_t magic, size; };
-#define LINK_MAGIC 0x4c4b0001u
+#define LINK_MAGIC 0x4c4b0002u
 #define AGENT_MAGIC 0x41470001u
 #define CORE_MAGIC 0x434f0001u
 #define CONTACT_MAGIC 0x43540001u
@@ -230,11 +231,17 @@ struct entry *incident_by_fingerprint(const struct core *, const char *fingerpri
 struct entry *incident_naming(const struct core *, const struct link_entry *l, enum fault_class);
 /* A detector of row says: raised, or changed, or no longer. */
 void incident_anomaly(struct core *, struct link_entry *, size_t row, uint64_t seq);
-/* Something is wrong that belongs to no link: kind SILENT, CLOCK or SELF. */
-void incident_condition(struct core *, const char *fingerprint, enum anomaly_kind kind,
-    const struct agent_state *agent, const char *zh, const char *en, struct wall since,
-    const char *note);
-void incident_condition_end(struct core *, const char *fingerprint, struct wall at);
+void incident_tell_anomaly(struct core *, const struct anomaly *a);
+/* A new open one, with a number and a code and nothing else; link_list stays empty. */
+struct entry *incident_new(struct core *, const char *fingerprint, enum anomaly_kind kind,
+    enum severity severity, struct wall since);
+/* The state of one object in its list; the object is added when it is new. */
+void incident_list_put(struct entry *, const char *agent, const char *link, enum link_state state);
+/* The fault is there since then (no news if it was), or over since then. */
+void incident_problem_on(struct core *, struct entry *, int64_t since_ns);
+void incident_problem_off(struct core *, struct entry *, int64_t at_ns);
+/* As much of s as fits, valid and printable: it goes into messages and JSON. */
+void incident_put_line(char *buf, size_t n, const char *s);
 /* Looks at its links again: is it clean, since when, how bad. */
 void incident_review(struct core *, struct entry *);
 void incident_link_changed(struct core *, struct link_entry *);
@@ -249,6 +256,14 @@ void incident_forget_link(struct entry *, const struct link_entry *);
 void incident_detach(struct core *, struct entry *);	/* its links forget it */
 void incident_locate(struct core *, struct entry *);
 void incident_titles(struct core *, struct entry *);
+
+/* --------------------------------------------------------- core_condition.c */
+
+/* Something is wrong that belongs to no link: kind SILENT, CLOCK or SELF. */
+void incident_condition(struct core *, const char *fingerprint, enum anomaly_kind kind,
+    const struct agent_state *agent, const char *zh, const char *en, struct wall since,
+    const char *note);
+void incident_condition_end(struct core *, const char *fingerprint, struct wall at);
 
 /* -------------------------------------------------------------- core_life.c */
 
