@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "alertd/ctl/ctl.h"
+#include "common/clock.h"
 
 #define WIDTH 16
 
@@ -47,6 +48,28 @@ print_head(const struct ctl *ctl, const json_t *inc)
 	fputc('\n', ctl->out.file);
 }
 
+/* The outages that are over, and the one that lasts. */
+static void
+print_outages(const struct ctl *ctl, const json_t *inc)
+{
+	const struct out *o = &ctl->out;
+	double over = ctl_num(inc, "outages"), start = ctl_num(inc, "outage_start");
+	char at[64], span[64], line[256];
+
+	if (start > 0) {
+		snprintf(line, sizeof(line), out_lang(o, "自 %s 起持续，已 %s", "lasting since %s, %s"),
+		    out_time(at, sizeof(at), start), out_span(span, sizeof(span),
+		    (double)(clock_wall(clock_real()).ns / NS_PER_S) - start));
+		out_fact(o, WIDTH, out_lang(o, "本次中断", "outage"), line);
+	}
+	if (over == 0)
+		return;
+	snprintf(line, sizeof(line), out_lang(o, "%s，%.0f 次", over == 1 ? "%s in %.0f outage" :
+	    "%s in %.0f outages"), out_span(span, sizeof(span), ctl_num(inc, "outage_s")), over);
+	out_fact(o, WIDTH, start > 0 ? out_lang(o, "此前中断", "outages before") :
+	    out_lang(o, "累计中断", "outages"), line);
+}
+
 static void
 print_facts(const struct ctl *ctl, const json_t *inc)
 {
@@ -57,7 +80,8 @@ print_facts(const struct ctl *ctl, const json_t *inc)
 	out_fact(o, WIDTH, out_lang(o, "回复码", "reply code"), buf);
 	out_fact(o, WIDTH, out_lang(o, "类型", "kind"), ctl_kind(ctl, ctl_str(inc, "kind")));
 	out_fact(o, WIDTH, out_lang(o, "云", "vendor"), ctl_str(inc, "vendor"));
-	out_fact(o, WIDTH, out_lang(o, "定界", "located"), ctl_str(inc, "located"));
+	out_fact(o, WIDTH, out_lang(o, "定界", "located"),
+	    ctl_located(ctl, line, sizeof(line), ctl_str(inc, "located")));
 	out_fact(o, WIDTH, out_lang(o, "链路现状", "links now"),
 	    ctl_state(ctl, ctl_str(inc, "link_state"), NULL));
 	fact_time(ctl, inc, "first_fail", "首次异常", "first failure");
@@ -66,9 +90,7 @@ print_facts(const struct ctl *ctl, const json_t *inc)
 	fact_time(ctl, inc, "eta", "预计恢复", "expected end");
 	fact_time(ctl, inc, "recovered", "恢复", "recovered");
 	fact_time(ctl, inc, "closed", "办结", "closed");
-	snprintf(line, sizeof(line), out_lang(o, "%s，%.0f 次", "%s in %.0f outage(s)"),
-	    out_span(buf, sizeof(buf), ctl_num(inc, "outage_s")), ctl_num(inc, "outages"));
-	out_fact(o, WIDTH, out_lang(o, "累计中断", "outage"), line);
+	print_outages(ctl, inc);
 }
 
 static void
@@ -102,8 +124,21 @@ print_fields(const struct ctl *ctl, const json_t *inc)
 	}
 }
 
+/* "acknowledged -> handling"; "-> open" where the deed adds nothing to the state. */
 static void
-print_log(const struct ctl *ctl, json_t *log)
+put_step(const struct ctl *ctl, char *buf, size_t n, const json_t *row)
+{
+	const char *what = ctl_str(row, "what"), *deed = ctl_deed(ctl, what);
+	const char *to = ctl_state(ctl, ctl_str(row, "to"), NULL);
+
+	if (strcmp(what, "open") == 0 || strcmp(deed, to) == 0)
+		snprintf(buf, n, "-> %s", to);
+	else
+		snprintf(buf, n, "%s -> %s", deed, to);
+}
+
+static void
+print_log(const struct ctl *ctl, json_t *log, const json_t *inc)
 {
 	struct table *t = table_new(5);
 	size_t i;
@@ -111,22 +146,25 @@ print_log(const struct ctl *ctl, json_t *log)
 
 	out_line(&ctl->out, "%s", out_lang(&ctl->out, "\n时间线", "\ntime line"));
 	json_array_foreach(log, i, row) {
-		char at[32], who[160], what[160];
+		const char *from = ctl_str(row, "from"), *to = ctl_str(row, "to");
+		char at[32], who[160], what[160], note[1024];
 		out_time(at, sizeof(at), ctl_num(row, "at"));
 		snprintf(who, sizeof(who), "%s", ctl_str(row, "actor"));
 		if (*ctl_str(row, "channel") != '\0' &&
 		    strcmp(ctl_str(row, "channel"), ctl_str(row, "actor")) != 0)
 			snprintf(who, sizeof(who), "%s (%s)", ctl_str(row, "actor"),
 			    ctl_str(row, "channel"));
-		snprintf(what, sizeof(what), "%s", ctl_str(row, "what"));
+		snprintf(what, sizeof(what), "%s", ctl_deed(ctl, ctl_str(row, "what")));
 		table_cell(t, STYLE_NONE, " ");
 		table_cell(t, STYLE_NONE, at);
 		table_cell(t, STYLE_NONE, who);
-		if (strcmp(ctl_str(row, "from"), ctl_str(row, "to")) != 0)
-			snprintf(what, sizeof(what), "%s -> %s", ctl_str(row, "what"),
-			    ctl_state(ctl, ctl_str(row, "to"), NULL));
+		if (strcmp(ctl_str(row, "what"), "grade") == 0)
+			snprintf(what, sizeof(what), "%s -> %s", ctl_grade(ctl, atoi(from)),
+			    ctl_grade(ctl, atoi(to)));
+		else if (strcmp(from, to) != 0)
+			put_step(ctl, what, sizeof(what), row);
 		table_cell(t, STYLE_NONE, what);
-		table_cell(t, STYLE_NONE, ctl_str(row, "note"));
+		table_cell(t, STYLE_NONE, ctl_note(ctl, note, sizeof(note), row, inc));
 	}
 	/* no head: the first row is a row */
 	table_print_bare(t, &ctl->out);
@@ -226,7 +264,7 @@ cmd_incident_show(struct ctl *ctl, int argc, char **argv)
 		print_facts(ctl, inc);
 		print_links(ctl, json_object_get(inc, "links"));
 		print_fields(ctl, inc);
-		print_log(ctl, json_object_get(data, "log"));
+		print_log(ctl, json_object_get(data, "log"), inc);
 		print_messages(ctl, json_object_get(data, "messages"));
 		print_next(ctl, inc);
 	}

@@ -64,6 +64,12 @@ const char *ctl_name(const struct ctl *, const struct json_t *object, const char
 const char *ctl_state(const struct ctl *, const char *state, enum style *style);	/* of links, incidents, messages */
 const char *ctl_kind(const struct ctl *, const char *kind);		/* "loss" -> "丢包" */
 const char *ctl_grade(const struct ctl *, int grade);			/* "二级", "P2" */
+const char *ctl_deed(const struct ctl *, const char *what);		/* of the time line: "ack" -> "受理" */
+/* "segment 7" -> "应用", "ambiguous: 3 or 4" -> "政务外网或云边界（不确定）"; returns buf. */
+char *ctl_located(const struct ctl *, char *buf, size_t n, const char *located);
+/* The note of a row of the time line of inc, the known notes of alertd in Chinese; returns buf. */
+char *ctl_note(const struct ctl *, char *buf, size_t n, const struct json_t *row,
+    const struct json_t *inc);
 
 /* cmd_NOUN.c */
 int cmd_status(struct ctl *, int argc, char **argv);

@@ -207,10 +207,7 @@ out_time(char *buf, size_t n, double seconds)
 		snprintf(buf, n, "-");
 		return buf;
 	}
-	wall_format(buf, n, (struct wall){ (int64_t)seconds * NS_PER_S });
-	if (strlen(buf) == 19)
-		buf[16] = '\0';		/* without the seconds */
-	return buf;
+	return wall_format(buf, n, (struct wall){ (int64_t)seconds * NS_PER_S });
 }
 
 char *
@@ -218,7 +215,7 @@ out_span(char *buf, size_t n, double seconds)
 {
 	long s = seconds > 0 && seconds < 1e11 ? (long)seconds : 0;
 
-	if (s < 60)
+	if (s < 120)
 		snprintf(buf, n, "%lds", s);
 	else if (s < 3600)
 		snprintf(buf, n, "%ldm", s / 60);

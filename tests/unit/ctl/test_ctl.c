@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "alertd/control.h"
@@ -45,12 +46,32 @@ static const char incident[] =
     "\"outages\":1,\"handler\":\"张三\",\"fields\":{\"cause\":\"101\",\"responsible\":\"A云\"},"
     "\"title_zh\":\"A云浦东外网专线中断\",\"title_en\":\"A-Pudong DOWN\"}";
 
+/* Of one that lasts: what alertd writes into the time line by itself, and a person's own words. */
+static json_t *
+lasting_data(void)
+{
+	json_t *inc = json_loads(incident, 0, NULL);
+
+	json_object_set_new(inc, "state", json_string("handling"));
+	json_object_set_new(inc, "link_state", json_string("down"));
+	json_object_set_new(inc, "located", json_string("ambiguous: 3 or 4"));
+	json_object_set_new(inc, "outage_start", json_real((double)time(NULL) - 75));
+	return json_pack("{so so s[]}", "incident", inc, "log", json_loads(
+	    "[{\"at\":1768437070,\"actor\":\"alertd\",\"role\":\"system\",\"from\":\"4\",\"to\":\"3\","
+	    "\"what\":\"grade\",\"note\":\"by policy, as it lasts\"},"
+	    "{\"at\":1768437071,\"actor\":\"alertd\",\"role\":\"system\",\"from\":\"\",\"to\":\"\","
+	    "\"what\":\"tell\",\"note\":\"raise: sms:duty\"},"
+	    "{\"at\":1768437072,\"actor\":\"li\",\"role\":\"operator\",\"from\":\"open\","
+	    "\"to\":\"handling\",\"what\":\"ack\",\"note\":\"stays down\"}]", 0, NULL), "messages");
+}
+
 static json_t *
 show_data(void)
 {
 	return json_pack("{so ss so so}", "incident", json_loads(incident, 0, NULL), "x", "y", "log",
 	    json_loads("[{\"seq\":1,\"at\":1768437070,\"actor\":\"alertd\",\"role\":\"system\","
-		       "\"channel\":\"core\",\"from\":\"\",\"to\":\"open\",\"what\":\"open\",\"note\":\"n\"}]",
+		       "\"channel\":\"core\",\"from\":\"\",\"to\":\"open\",\"what\":\"open\","
+		       "\"note\":\"A-Pudong DOWN\"}]",
 		0, NULL), "messages",
 	    json_loads("[{\"id\":3,\"event\":\"open\",\"channel\":\"sms\",\"recipient\":\"duty\","
 		       "\"address\":\"138\",\"state\":\"failed\",\"attempts\":4,\"decided\":1768437070,"
@@ -71,6 +92,8 @@ serve(void *arg, const struct control_request *req)
 		    json_loads(incident, 0, NULL)));
 	else if (strcmp(cmd, "incident.show") == 0 && n == 17)
 		control_ok(ctl, req->ticket, show_data());
+	else if (strcmp(cmd, "incident.show") == 0 && n == 18)
+		control_ok(ctl, req->ticket, lasting_data());
 	else if (strcmp(cmd, "incident.show") == 0)
 		control_fail(ctl, req->ticket, "not-found", "没有这个故障单", "no such incident");
 	else if (strcmp(cmd, "incident.close") == 0)
@@ -169,9 +192,9 @@ START_TEST(link_table_zh)
 {
 	ck_assert_int_eq(run("--lang zh link list"), 0);
 	ck_assert_str_eq(out,
-	    "链路     名称            云   级  方式  状态    丢包  时延ms  自                故障\n"
-	    "a1/gw    浦东外网专线    A云  A   icmp  中断  100.0%       -  2026-01-15 08:31    17\n"
-	    "a1/evil  \\x1b[31m红\\x0a  A云  B   snmp  正常  0.040%   12.35  -                 \n");
+	    "链路     名称            云   级  方式  状态    丢包  时延ms  自                   故障\n"
+	    "a1/gw    浦东外网专线    A云  A   icmp  中断  100.0%       -  2026-01-15 08:31:07    17\n"
+	    "a1/evil  \\x1b[31m红\\x0a  A云  B   snmp  正常  0.040%   12.35  -                    \n");
 	ck_assert_str_eq(err, "");
 }
 END_TEST
@@ -180,8 +203,8 @@ START_TEST(incident_table_en)
 {
 	ck_assert_int_eq(run("--lang en incident list"), 0);
 	ck_assert_str_eq(out,
-	    "NO  CODE  GRADE  STATE      OPENED            LASTED  HANDLER  WHAT\n"
-	    "17  0021  P2     recovered  2026-01-15 08:31     40m  张三     A-Pudong DOWN\n");
+	    "NO  CODE  GRADE  STATE      OPENED               LASTED  HANDLER  WHAT\n"
+	    "17  0021  P2     recovered  2026-01-15 08:31:10     40m  张三     A-Pudong DOWN\n");
 }
 END_TEST
 
@@ -189,8 +212,10 @@ START_TEST(show_says_what_is_next)
 {
 	ck_assert_int_eq(run("--lang en incident show 17"), 0);
 	ck_has(out, "incident 17  P2  recovered  A-Pudong DOWN\n");
-	ck_has(out, "  first failure     2026-01-15 08:31\n");
-	ck_has(out, "  outage            40m in 1 outage(s)\n");
+	ck_has(out, "  first failure     2026-01-15 08:31:07\n");
+	ck_has(out, "  outages           40m in 1 outage\n");
+	ck_has(out, "  located           extranet\n");
+	ck_has(out, "   2026-01-15 08:31:10  alertd (core)  -> open  A-Pudong DOWN\n");
 	ck_has(out, "  root cause        (missing)\n");
 	ck_has(out, "    a1/gw  up\n");
 	ck_has(out, "sms > duty  failed (4 tries)  HTTP 500: \n    二级故障\n");
@@ -199,13 +224,33 @@ START_TEST(show_says_what_is_next)
 	ck_assert_int_eq(run("--lang zh incident show 17"), 0);
 	ck_has(out, "故障单 17  二级  已恢复待核验  A云浦东外网专线中断\n");
 	ck_has(out, "  根本原因          （未填）\n");
+	ck_has(out, "  定界              政务外网\n");
+	ck_has(out, "-> 待受理  A云浦东外网专线中断\n");
+}
+END_TEST
+
+START_TEST(show_what_lasts)
+{
+	ck_assert_int_eq(run("--lang en incident show 18"), 0);
+	ck_has(out, "  outage            lasting since ");
+	ck_assert_msg(strstr(out, ", 75s\n") != NULL || strstr(out, ", 76s\n") != NULL, "%s", out);
+	ck_has(out, "  outages before    40m in 1 outage\n");
+	ck_has(out, "  located           extranet or cloud edge (unclear)\n");
+	ck_has(out, "P4 -> P3                  by policy, as it lasts\n");
+	ck_has(out, "acknowledged -> handling  stays down\n");
+	ck_assert_int_eq(run("--lang zh incident show 18"), 0);
+	ck_has(out, "  本次中断          自 ");
+	ck_has(out, "  定界              政务外网或云边界（不确定）\n");
+	ck_has(out, "四级 -> 三级    按策略，因持续时间\n");
+	ck_has(out, "通知            级别上升：sms:duty\n");
+	ck_has(out, "受理 -> 处理中  stays down\n");
 }
 END_TEST
 
 START_TEST(status_and_language)
 {
 	ck_assert_int_eq(run("status"), 0);
-	ck_has(out, "connected  record 9, 1m behind");
+	ck_has(out, "connected  record 9, 75s behind");
 	ck_has(out, "Channel    sms  fails  HTTP 503\n");
 	setenv("LC_ALL", "", 1);
 	setenv("LANG", "zh_CN.UTF-8", 1);
@@ -396,6 +441,7 @@ main(void)
 	tcase_add_test(tc, link_table_zh);
 	tcase_add_test(tc, incident_table_en);
 	tcase_add_test(tc, show_says_what_is_next);
+	tcase_add_test(tc, show_what_lasts);
 	tcase_add_test(tc, status_and_language);
 	tcase_add_test(tc, json_everywhere);
 	tcase_add_test(tc, what_is_sent);
