@@ -95,7 +95,8 @@ enum decision_type {
 struct dec_link {
 	const char *agent, *link;
 	enum link_state from, to;
-	uint32_t cause;			/* anomaly kind or, not observed, as above: core_cause_name() */
+	/* anomaly kind or, not observed, as above: core_cause_name() */
+	uint32_t cause;
 	struct wall since;		/* by the sample's time */
 };
 
@@ -131,7 +132,8 @@ struct dec_log {
 struct dec_message {
 	uint64_t incident;		/* 0: about the monitor itself */
 	const char *key;		/* unique for ever: "17/open/1/sms/duty" */
-	const char *event;		/* "open" "remind" "escalate" "raise" "ack" "recover" "close" ... */
+	/* "open" "remind" "escalate" "raise" "ack" "recover" "close" ... */
+	const char *event;
 	const char *recipient;		/* contact's id in policy.yaml */
 	const char *channel;		/* of alertd.yaml: "sms", "mail", "trap" */
 	const char *fallback;		/* next channel or NULL */
@@ -146,7 +148,8 @@ struct dec_message {
 
 struct dec_reply {
 	bool ok;
-	const char *code;		/* "not-found" "closed" "missing-fields" "link-down" "conflict" "usage" */
+	/* "not-found" "closed" "missing-fields" "link-down" "conflict" "usage" */
+	const char *code;
 	const char *zh, *en;		/* one line for the person */
 };
 
@@ -220,8 +223,12 @@ struct agent_view {
 void core_each_link(const struct core *, void (*each)(void *arg, const struct link_view *), void *arg);
 void core_each_agent(const struct core *, void (*each)(void *arg, const struct agent_view *), void *arg);
 void core_each_incident(const struct core *, void (*each)(void *arg, const struct incident *), void *arg);
-const struct incident *core_incident(const struct core *, uint64_t number);	/* NULL: not in memory */
+/* NULL: not in memory */
+const struct incident *core_incident(const struct core *, uint64_t number);
 /* The key word of a link's cause: "down", "silent", "resolve"; "" for none. */
 const char *core_cause_name(enum link_state state, uint32_t cause);
-/* Why a link is in its state: detectors' figures as a JSON object into buf.  0; -ENOENT: no such link; -ENOSPC. */
+/*
+ * Why a link is in its state: detectors' figures as a JSON object into buf.  0; -ENOENT: no
+ * such link; -ENOSPC.
+ */
 int core_why(const struct core *, const char *agent, const char *link, char *buf, size_t n);

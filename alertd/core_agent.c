@@ -207,7 +207,8 @@ collector_lost(struct core *c, int64_t since_s)
 	c->m.collector_told = 1;
 	c->dirty = true;
 	incident_condition(c, "self:collector", ANOMALY_SELF, NULL, "采集中心无心跳",
-	    "collector gives no sign of life", (struct wall){ since_s * NS_PER_S }, "no sign of life");
+	    "collector gives no sign of life", (struct wall){ since_s * NS_PER_S },
+	    "no sign of life");
 	blind_all(c);
 }
 
@@ -369,13 +370,13 @@ agent_refused(struct core *c, const struct event *ev)
 	if (ev->stale)
 		return;
 	if (a == NULL) {
-		out_local(c, "peer=%s: turned away by the collector: %s (%" PRIu64 " times)", r->peer,
-		    r->reason, r->count);
+		out_local(c, "peer=%s: turned away by the collector: %s (%" PRIu64 " times)",
+		    r->peer, r->reason, r->count);
 		return;
 	}
 	if (!a->m.refused)
-		agent_condition(c, a, "refused", ANOMALY_SELF, "探针数据被拒", " agent data refused",
-		    c->now, r->reason);
+		agent_condition(c, a, "refused", ANOMALY_SELF, "探针数据被拒",
+		    " agent data refused", c->now, r->reason);
 	a->m.refused = 1;
 	a->m.refused_s = now_s(c);
 	a->dirty = true;

@@ -52,7 +52,8 @@ static bool
 do_ack(struct core *c, struct entry *e, const struct command *cmd)
 {
 	if (!incident_is_active(e))
-		return refuse(c, "closed", "故障已恢复，无需确认", "it has recovered: nothing to acknowledge");
+		return refuse(c, "closed", "故障已恢复，无需确认",
+		    "it has recovered: nothing to acknowledge");
 	if (cmd->eta_ns != 0 && cmd->eta_ns <= c->now.ns)
 		return refuse(c, "usage", "预计恢复时间已过", "the expected end is in the past");
 	e->inc.acked = c->now;

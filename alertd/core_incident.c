@@ -316,7 +316,8 @@ incident_list_put(struct entry *e, const char *agent, const char *link, enum lin
 static int
 badness(enum link_state s)
 {
-	static const int rank[] = { 0, 1, 3, 5, 2, 4 };	/* up, degraded, down, planned, not observed */
+	/* up, degraded, down, planned, not observed */
+	static const int rank[] = { 0, 1, 3, 5, 2, 4 };
 
 	return rank[s];
 }

@@ -54,11 +54,13 @@ struct link_mem {
 	uint32_t step_ms, unseen;	/* steps in a row that were not observed */
 	uint32_t unseen_cause, behind;	/* behind: the last sample came from a backlog */
 	int64_t unseen_since;
-	int64_t late_last;		/* of samples older than the last: start, and how many in a row */
+	/* of samples older than the last: start, and how many in a row */
+	int64_t late_last;
 	uint32_t late_run, changes;
 	int64_t change[CHANGES];	/* when it went down or came up */
 	uint64_t incident[FAULT_CLASSES];
-	uint64_t first_seq;		/* journal number of the first sample of a run with losses */
+	/* journal number of the first sample of a run with losses */
+	uint64_t first_seq;
 	uint32_t planned;		/* in a planned window, by the last sample's time */
 	uint32_t definite;		/* the last state that was no lack of sight */
 	struct ledger ledger;
@@ -226,7 +228,8 @@ void agent_tick(struct core *);
 /* ---------------------------------------------------------- core_incident.c */
 
 struct entry *incident_find(const struct core *, uint64_t number);
-struct entry *incident_by_fingerprint(const struct core *, const char *fingerprint);	/* active or recovered */
+/* active or recovered */
+struct entry *incident_by_fingerprint(const struct core *, const char *fingerprint);
 /* The active incident that names l among its links, or NULL. */
 struct entry *incident_naming(const struct core *, const struct link_entry *l, enum fault_class);
 /* A detector of row says: raised, or changed, or no longer. */

@@ -72,7 +72,10 @@ struct detect_ops {
 extern const struct detect_ops detect_down_ops, detect_service_ops, detect_loss_ops,
     detect_latency_ops, detect_utilisation_ops, detect_errors_ops;
 
-/* The table: NULL-terminated, at most DETECT_MAX rows; where each one's block begins in DETECT_STATE. */
+/*
+ * The table: NULL-terminated, at most DETECT_MAX rows; where each one's block begins in
+ * DETECT_STATE.
+ */
 extern const struct detect_ops *const detect_table[];
 size_t detect_offset(size_t row);
 
@@ -95,7 +98,10 @@ struct slots {
 };
 /* Is t in a later slot than the running one?  The caller then closes it with slots_close(). */
 bool slots_is_over(const struct slots *s, int64_t t_ns, int64_t slot_ns);
-/* Judges the running slot (bad, clean: it fulfils the limit with hysteresis) and begins that of t. */
+/*
+ * Judges the running slot (bad, clean: it fulfils the limit with hysteresis) and begins that of
+ * t.
+ */
 void slots_close(struct slots *s, int64_t t_ns, int64_t slot_ns, bool bad, bool clean);
 bool slots_are_bad(const struct slots *s, uint32_t bad, uint32_t of);
 bool slots_are_clean(const struct slots *s, uint32_t bad, uint32_t of);

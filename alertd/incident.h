@@ -68,7 +68,6 @@ struct incident {
 
 	/* What restoring needs: the timers and counters of its life. */
 	struct wall announce_at;	/* told when this has come; 0: told, or never to be */
-	struct wall next_escalation;	/* earliest next step; 0: none left */
 	struct wall raise_base;		/* recover_due counts from here */
 	struct wall flap_mute;		/* no messages about changes before this */
 	uint32_t messages;		/* numbered in the keys of messages */
@@ -90,7 +89,8 @@ const char *incident_state_zh(enum incident_state);		/* "处理中" */
 const char *incident_field_name(enum incident_field);		/* "root-cause" */
 bool incident_is_open(const struct incident *);	/* not closed, archived, cancelled, merged */
 
-void incident_copy(struct incident *to, const struct incident *from);	/* frees to's fields first; both initialised */
+/* frees to's fields first; both initialised */
+void incident_copy(struct incident *to, const struct incident *from);
 void incident_clear(struct incident *);	/* frees the fields */
 
 /* JSON for database, API and CLI alike: jansson objects, owned by the caller. */

@@ -60,7 +60,7 @@ static const struct member members[] = {
 	TEXT("title_zh", title_zh), TEXT("title_en", title_en),
 	PLAIN("guarded", M_BOOL, guarded), PLAIN("flapping", M_BOOL, flapping),
 	PLAIN("announce_at", M_WALL, announce_at), PLAIN("announced", M_WALL, announced),
-	PLAIN("next_escalation", M_WALL, next_escalation), PLAIN("raise_base", M_WALL, raise_base),
+	PLAIN("raise_base", M_WALL, raise_base),
 	PLAIN("flap_mute", M_WALL, flap_mute), PLAIN("messages", M_U32, messages),
 	PLAIN("escalated", M_U32, escalated), PLAIN("stale", M_BOOL, stale),
 	PLAIN("stormy", M_BOOL, stormy), PLAIN("digest", M_BOOL, digest),

@@ -29,7 +29,8 @@ struct policy_down {
 
 struct policy_loss {
 	double warning, critical;	/* ratio */
-	int64_t warning_window, critical_window;	/* ns; longer where a limit asks for more packets */
+	/* ns; longer where a limit asks for more packets */
+	int64_t warning_window, critical_window;
 	int64_t min_lost;		/* packets */
 	double confidence;		/* of the lower bound that must pass the limit */
 	double hysteresis;		/* clears below limit * (1 - this) */
@@ -38,7 +39,8 @@ struct policy_loss {
 struct policy_latency {
 	int64_t slot;			/* ns */
 	int64_t bad, of;		/* so many slots of the last so many */
-	double share;			/* of packets over the limit that make a slot bad: 5% = p95 */
+	/* of packets over the limit that make a slot bad: 5% = p95 */
+	double share;
 	double hysteresis;
 };
 
@@ -57,7 +59,8 @@ struct policy_snmp {
 	int64_t slot, bad, of;
 };
 
-struct policy_silent { int64_t after, steps; };	/* the longer of ns and steps of the quickest link */
+/* the longer of ns and steps of the quickest link */
+struct policy_silent { int64_t after, steps; };
 struct policy_clock { int64_t offset, reports; };
 struct policy_self { int64_t feed_after, collector_after, certificate; };
 
@@ -72,7 +75,8 @@ struct policy_rule {			/* one row: the first that fits decides */
 	int state;			/* enum rule_state */
 	int severity;			/* degraded: at least so severe (enum severity) */
 	int64_t after;			/* lasts so long, ns */
-	double vendor_share;		/* of the vendor's class A and B links down at once; 0: not asked */
+	/* of the vendor's class A and B links down at once; 0: not asked */
+	double vendor_share;
 	int64_t links;			/* and at least so many of them */
 };
 
@@ -89,9 +93,12 @@ struct policy_limits {			/* of one grade; ns, 0: none */
 
 struct policy_flap { int64_t changes, within, mute, settle; };
 struct policy_storm { int64_t incidents, within, every; };
-struct policy_budget { int64_t minute, hour, day; double reserve; };	/* reserve: for grades 1 and 2 */
-struct policy_quiet { char *from, *to; int64_t grade; int from_min, to_min; };	/* grade and below wait */
-struct policy_digest { char *at; int64_t grade; int at_min; };	/* grade and below only in the digest */
+/* reserve: for grades 1 and 2 */
+struct policy_budget { int64_t minute, hour, day; double reserve; };
+/* grade and below wait */
+struct policy_quiet { char *from, *to; int64_t grade; int from_min, to_min; };
+/* grade and below only in the digest */
+struct policy_digest { char *at; int64_t grade; int at_min; };
 struct policy_life { int64_t relapse, lapse, keep, hold_stale; bool announce_past; };
 
 struct policy_contact {
@@ -99,7 +106,8 @@ struct policy_contact {
 	char *id, *name, *name_en;
 	int lang;			/* enum policy_lang */
 	char *phone, *mail;
-	char *role;			/* "duty", "vendor", "lead" ...: what routes and steps name */
+	/* "duty", "vendor", "lead" ...: what routes and steps name */
+	char *role;
 	char *vendor;			/* sees only this vendor's; NULL: all */
 };
 enum policy_lang { LANG_ZH = 0, LANG_EN = 1 };

@@ -36,5 +36,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Runs the file; what it printed goes to *out (malloc'd).  restore_every: 0 never.  0 or -EINVAL with a line on stderr. */
+/*
+ * Runs the file; what it printed goes to *out (malloc'd).  restore_every: 0 never.  0 or
+ * -EINVAL with a line on stderr.
+ */
 int scenario_run(const char *path, unsigned restore_every, char **out);

@@ -19,7 +19,7 @@ full(void)
 	struct incident *i = xcalloc(1, sizeof(*i));
 	struct wall *walls[] = { &i->first_fail, &i->opened, &i->acked, &i->recovered, &i->closed,
 		&i->updated, &i->clean_since, &i->outage_start, &i->next_reminder, &i->ack_due,
-		&i->recover_due, &i->eta, &i->announce_at, &i->announced, &i->next_escalation,
+		&i->recover_due, &i->eta, &i->announce_at, &i->announced,
 		&i->raise_base, &i->flap_mute };
 
 	i->number = 17;
