@@ -17,12 +17,26 @@ def measure(stack, seconds, *links):
              f'{seconds} samples of {", ".join(links)}', step=0.5)
 
 
-def by_step(samples, truth):
-    """(sample, its packets in the order of sending), for the steps in which any were sent."""
-    truth = sorted(truth, key=lambda t: int(t['in_ns']))
-    for s in samples:
-        end = s['start_ns'] + s['step_ms'] * 1_000_000
-        yield s, [t for t in truth if s['start_ns'] <= int(t['in_ns']) < end]
+def pair(samples, requests):
+    """Gives each sample its packets, in the order of sending.
+
+    A packet that left late may lie behind the end of its step, so the first sample tells where
+    to begin and from there on each takes as many as it says that it sent; the seam is right
+    when every sample's replies fit.
+    """
+    near = next(i for i, t in enumerate(requests) if int(t['in_ns']) >= samples[0]['start_ns'])
+
+    def fit(first):
+        pairs = []
+        for s in samples:
+            pairs.append((s, requests[first:first + s['sent']]))
+            first += s['sent']
+        return pairs
+
+    def wrong(pairs):
+        return sum(1 for s, packets in pairs
+                   if sum(1 for p in packets if p['verdict'] == 'pass') != len(s['rtt_100ns']))
+    return min((fit(near + shift) for shift in (0, 1, -1, 2, -2) if near + shift >= 0), key=wrong)
 
 
 def echoes(lab, address):
@@ -34,20 +48,24 @@ def echoes(lab, address):
 def compare(lab, stack, link, address):
     """Counts must agree to the packet; returns the differences of RTT in ms, and causes."""
     late, causes, compared = [], {}, 0
-    for sample, packets in by_step(stack.samples(link)[1:-1], echoes(lab, address)):
+    packets = sorted(echoes(lab, address), key=lambda t: int(t['in_ns']))
+    out = {}                            # when the first copy of each left the emulator
+    for p in packets:
+        if int(p['out_ns']) > 0:
+            out[p['seq'], p['id']] = min(out.get((p['seq'], p['id']), 1 << 62), int(p['out_ns']))
+    requests = [p for p in packets if p['verdict'] != 'dup']
+    for sample, sent in pair(stack.samples(link)[1:-1], requests):
         for cause, n in sample['causes'].items():
             causes[cause] = causes.get(cause, 0) + n
-        requests = [p for p in packets if p['verdict'] != 'dup']
-        passed = [p for p in requests if p['verdict'] == 'pass']
-        twice = [p for p in packets if p['verdict'] == 'dup']
-        assert len(requests) == sample['sent'], \
-            f'{link}: {sample["sent"]} sent by the agent, {len(requests)} seen on the road'
+        passed = [p for p in sent if p['verdict'] == 'pass']
+        assert len(sent) == sample['sent'] and all(
+            -5e6 < int(p['in_ns']) - sample['start_ns'] < sample['step_ms'] * 1e6 + 500e6 for p in sent), \
+            f'{link}: {sample["sent"]} sent by the agent, {len(sent)} seen on the road'
         assert len(passed) == len(sample['rtt_100ns']), \
             f'{link}: {len(sample["rtt_100ns"])} replies, {len(passed)} let through'
         for packet, rtt in zip(passed, sample['rtt_100ns']):
-            done = [int(packet['out_ns'])] + [int(t['out_ns']) for t in twice if t['seq'] == packet['seq']]
-            late.append(rtt / 1e4 - (min(done) - int(packet['in_ns'])) / 1e6)
-        compared += len(requests)
+            late.append(rtt / 1e4 - (out[packet['seq'], packet['id']] - int(packet['in_ns'])) / 1e6)
+        compared += len(sent)
     assert compared > 100, f'{link}: only {compared} packets compared'
     return late, causes
 

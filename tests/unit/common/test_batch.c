@@ -95,7 +95,8 @@ START_TEST(round_trip)
 			ck_assert_uint_eq(s.sent, in[i].sent);
 			ck_assert_uint_eq(s.flags, in[i].flags);
 			ck_assert_uint_eq(s.rtt_count, in[i].rtt_count);
-			ck_assert_int_eq(memcmp(s.rtt_100ns, rtt[i], 4 * s.rtt_count), 0);
+			ck_assert(s.rtt_count == 0 ||
+			    memcmp(s.rtt_100ns, rtt[i], 4 * s.rtt_count) == 0);
 			ck_assert_uint_eq(s.causes, in[i].causes);
 			ck_assert_int_eq(memcmp(s.cause, in[i].cause, sizeof s.cause), 0);
 			ck_assert_uint_eq(s.values, in[i].values);
