@@ -140,7 +140,7 @@ draw_bands(struct builder *b, const char *v)
 		add(b, "CDEF:band%zu=%s,POP,TIME,%lld,GE,TIME,%lld,LE,*,INF,UNKN,IF", i, v,
 		    (long long)w->from, (long long)w->to);
 		add(b, "AREA:band%zu%s%s%s", i, b->p->band, i == 0 ? ": " : "",
-		    i == 0 ? say(b, "事件", "incident") : "");
+		    i == 0 ? say(b, "故障", "incident") : "");
 	}
 }
 

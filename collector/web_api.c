@@ -192,7 +192,7 @@ web_api_incident(struct web_req *q)
 	json_int_t number = incident_number(q);
 
 	if (number == 0)
-		web_fail(q, 404, "not-found", "没有这个事件", "there is no such incident");
+		web_fail(q, 404, "not-found", "没有这个故障", "there is no such incident");
 	else
 		alertd_ask(q->web->alertd, "incident.show", json_pack("{s:I}", "number", number),
 		    q->who.user, web_role_name(q->who.role), alertd_answered, q);

@@ -71,7 +71,7 @@ web_page_shell(struct web_req *q)
 	};
 
 	if (!page_exists(q)) {
-		web_fail(q, 404, "not-found", q->path.n == 3 ? "计划中没有这条链路" : "没有这个事件",
+		web_fail(q, 404, "not-found", q->path.n == 3 ? "计划中没有这条链路" : "没有这个故障",
 		    q->path.n == 3 ? "the plan has no such link" : "there is no such incident");
 		return;
 	}
@@ -98,7 +98,7 @@ web_page_login_again(struct web_req *q, int code, const char *zh, const char *en
 		{ "theme", theme_of(q) },
 		{ "title", say(q, "登录 - 链路监控", "Log in - LinkWatch") },
 		{ "product", say(q, "链路监控", "LinkWatch") },
-		{ "about", say(q, "云链路端到端监测与事件处置", "End-to-end link monitoring and incidents") },
+		{ "about", say(q, "云链路端到端监测与故障处置", "End-to-end link monitoring and incidents") },
 		{ "user", say(q, "用户名", "User") },
 		{ "password", say(q, "密码", "Password") },
 		{ "submit", say(q, "登录", "Log in") },

@@ -1,6 +1,6 @@
 // incidents.js - the list of incidents and the page of one.
-import { t, named, word, gradeWord, causes, located, deed, vendorName } from './text.js';
-import { el, api, post, body, stamp, shortStamp, duration, setText, emptyState, stateBadge } from './ui.js';
+import { t, named, word, gradeWord, causes, located, deed, noted, vendorName } from './text.js';
+import { el, api, post, body, stamp, dayStamp, duration, setText, emptyState, stateBadge } from './ui.js';
 import { isOpen, byUrgency } from './wall.js';
 
 const FIELDS = ['cause', 'root-cause', 'responsible', 'measure', 'grade-final'];
@@ -12,7 +12,7 @@ function row(i, vendors)
 	const cells = [
 		['n', '#' + i.number], ['g', gradeWord(i.grade)], ['s', word(i.state)],
 		['t', named(i, 'title')], ['v', vendorName(vendors, i.vendor)], ['l', located(i.located) || word(i.segment)],
-		['f', shortStamp(i.first_fail)], ['d', lasted(i)], ['h', i.handler || '—'],
+		['f', dayStamp(i.first_fail)], ['d', lasted(i)], ['h', i.handler || '—'],
 	];
 
 	return el('tr', { 'data-grade': i.grade, 'data-istate': i.state, 'data-number': i.number },
@@ -89,13 +89,21 @@ function summaryOf(i, vendors)
 	].map(([a, b]) => pair(a, b));
 }
 
-function logOf(list)
+// "open -> handling", "P4 -> P3"; a field that was set has its value.
+function stepOf(e)
+{
+	const say = e.what === 'grade' ? (g) => gradeWord(Number(g)) : e.what === 'set' ? (v) => v : word;
+
+	return (e.from ? say(e.from) + ' → ' : '→ ') + say(e.to);
+}
+
+function logOf(list, incident)
 {
 	return list.map((e) => el('li', {}, el('time', {}, stamp(e.at)),
 		el('b', {}, deed(e.what)), el('span', { class: 'muted' }, [e.actor, word(e.role), word(e.channel)]
 			.filter((v, k, a) => v && v !== 'core' && a.indexOf(v) === k).join(' · ')),
-		e.to && e.to !== e.from ? el('span', { class: 'step' }, (e.from ? word(e.from) + ' → ' : '') + word(e.to)) : null,
-		e.note ? el('p', {}, e.note) : null));
+		e.to && e.to !== e.from ? el('span', { class: 'step' }, stepOf(e)) : null,
+		e.note ? el('p', {}, noted(e, incident)) : null));
 }
 
 function messagesOf(list)
@@ -104,7 +112,7 @@ function messagesOf(list)
 		return emptyState(t('noMessages'));
 	return el('table', { class: 'list' }, el('thead', {}, el('tr', {}, ...['at', 'state', 'recipient', 'channel',
 		'body'].map((h) => el('th', { scope: 'col' }, t(h))))), el('tbody', {}, ...list.map((m) => el('tr', {},
-		el('td', { class: 'f' }, shortStamp(m.sent || m.decided)),
+		el('td', { class: 'f' }, dayStamp(m.sent || m.decided)),
 		el('td', {}, word(m.state) + (m.attempts > 1 ? ' ×' + m.attempts : '')),
 		el('td', {}, m.recipient + (m.address ? ' ' + m.address : '')), el('td', {}, m.channel),
 		el('td', { class: 'body' }, m.body, m.detail ? el('p', { class: 'muted' }, m.detail) : null)))));
@@ -112,7 +120,7 @@ function messagesOf(list)
 
 function evidenceOf(list)
 {
-	return list.map((a) => el('li', {}, el('time', {}, shortStamp(a.start)),
+	return list.map((a) => el('li', {}, el('time', {}, dayStamp(a.start)),
 		el('b', {}, word(a.kind)), el('span', { class: 'muted' }, [a.agent, a.link].filter(Boolean).join('/')),
 		el('span', { class: 'step' }, a.end ? stamp(a.end) : ''),
 		el('p', { class: 'muted code' }, typeof a.evidence === 'string' ? a.evidence : JSON.stringify(a.evidence))));
@@ -206,7 +214,7 @@ export function incidentPage(main)
 		fields.replaceChildren(...FIELDS.map((f) => pair(t('field_' + f), String(i.fields[f] || '—'))));
 		setText(missing, isOpen(i) && (i.missing || []).length
 			? t('missing') + '：' + i.missing.map((f) => t('field_' + f)).join('、') : '');
-		log.replaceChildren(...logOf((d.log || []).slice().reverse()));
+		log.replaceChildren(...logOf((d.log || []).slice().reverse(), i));
 		messages.replaceChildren(messagesOf(d.messages || []));
 		evidence.replaceChildren(...evidenceOf(d.anomalies || []));
 		// What somebody is typing stays until the incident itself has changed.

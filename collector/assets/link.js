@@ -1,6 +1,6 @@
 // link.js - one link: figures, graphs with zoom, its incidents, why it is in its state.
 import { t, named, word, isEnglish, vendorName } from './text.js';
-import { el, api, body, ms, percent, scaled, stamp, shortStamp, ago, setText, setState, stateBadge,
+import { el, api, body, ms, percent, scaled, stamp, dayStamp, ago, setText, setState, stateBadge,
 	duration, isDark, toLogin, emptyState } from './ui.js';
 import { incidentRow } from './wall.js';
 
@@ -280,7 +280,7 @@ export function linkPage(main)
 		setText(title, named(link, 'name'));
 		document.title = named(link, 'name') + ' - ' + t('product');
 		setState(badge, link.state);
-		setText(since, link.state && link.since ? t('since', shortStamp(link.since)) : '');
+		setText(since, link.state && link.since ? t('since', dayStamp(link.since)) : '');
 		figures.replaceChildren(...figuresOf(link, now));
 		facts.replaceChildren(...factsOf(link, vendors));
 	}

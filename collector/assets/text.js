@@ -4,7 +4,7 @@ const lang = document.documentElement.lang.startsWith('en') ? 1 : 0;
 const sentences = {
 	product: ['链路监控', 'LinkWatch'],
 	wall: ['链路墙', 'Wall'],
-	incidents: ['事件', 'Incidents'],
+	incidents: ['故障', 'Incidents'],
 	agents: ['探针', 'Agents'],
 	skip: ['跳到正文', 'Skip to content'],
 	logout: ['退出', 'Log out'],
@@ -19,7 +19,7 @@ const sentences = {
 		'The collector takes in nothing: its last record is of {0}. What follows are the figures of that time.'],
 	ingestNever: ['采集端还没有写入任何记录。', 'The collector has not recorded anything yet.'],
 	journalTrouble: ['日志无法读取：{0}', 'The journal cannot be read: {0}'],
-	alertdAway: ['告警服务未连接：显示最新测量值，但暂无状态判定和事件。',
+	alertdAway: ['告警服务未连接：显示最新测量值，但暂无状态判定和故障。',
 		'The alert service is away: the latest figures are shown, but no verdicts and no incidents.'],
 	pageOffline: ['与服务器的连接已断开，正在重试。', 'The connection to the server is lost; trying again.'],
 	emptyPlan: ['计划中还没有链路。', 'The plan has no links yet.'],
@@ -28,8 +28,8 @@ const sentences = {
 	noSample: ['等待第一个样本', 'Waiting for the first sample'],
 	noSampleHint: ['{0} 条链路已在计划中。探针连上后，第一个样本会在一个步长内出现，约一分钟后可看到图形。',
 		'{0} links are planned. Once the agents connect, the first samples appear within a step, the first graphs within a minute.'],
-	openIncidents: ['未关闭事件', 'Open incidents'],
-	noIncidents: ['没有未关闭的事件', 'No open incidents'],
+	openIncidents: ['未关闭故障', 'Open incidents'],
+	noIncidents: ['没有未关闭的故障', 'No open incidents'],
 	allLinks: ['全部链路', 'All links'],
 	nLinks: ['{0} 条链路', '{0} links'],
 	loss: ['丢包', 'loss'],
@@ -73,14 +73,14 @@ const sentences = {
 	graph_host: ['主机占用', 'Host load'],
 	graph_oid: ['指定对象', 'Named objects'],
 	graph_status: ['端口状态', 'Port state'],
-	linkIncidents: ['本链路的事件', 'Incidents of this link'],
+	linkIncidents: ['本链路的故障', 'Incidents of this link'],
 	whyState: ['判定依据', 'Why this state'],
 	figures: ['当前值', 'Now'],
 	facts: ['基本信息', 'About this link'],
 	number: ['编号', 'No.'],
 	grade: ['级别', 'grade'],
 	state: ['状态', 'state'],
-	title: ['事件', 'incident'],
+	title: ['故障', 'incident'],
 	located: ['定位', 'located'],
 	firstFail: ['开始', 'began'],
 	opened: ['开单', 'opened'],
@@ -93,7 +93,7 @@ const sentences = {
 	linksOf: ['涉及链路', 'links'],
 	showOpen: ['未关闭', 'Open'],
 	showAll: ['全部', 'All'],
-	nothingHere: ['没有事件', 'No incidents'],
+	nothingHere: ['没有故障', 'No incidents'],
 	nothingHereHint: ['链路异常达到策略规定的条件时，会在这里出现。', 'They appear here when a link breaks a rule of the policy.'],
 	timeline: ['处理过程', 'Time line'],
 	messages: ['已发通知', 'Messages'],
@@ -173,6 +173,11 @@ const words = {
 	cancel: ['撤销', 'cancelled'], note: ['说明', 'note'], remind: ['催办', 'reminder'],
 	escalate: ['升级通知', 'escalation'], raise: ['级别上升', 'raised'], set: ['填写', 'set'],
 	tell: ['通知', 'told'], merge: ['并单', 'merged'], flap: ['反复', 'flapping'], retry: ['重试', 'retry'],
+	resume: ['继续处理', 'resumed'], suppress: ['未通知', 'not told'], defer: ['暂缓通知', 'deferred'],
+	undelivered: ['未送达', 'not delivered'], join: ['并入', 'joined'], gone: ['撤出计划', 'left the plan'],
+	evidence: ['证据', 'evidence'], flapping: ['反复通断', 'flapping'], verdict: ['抖动结论', 'verdict'],
+	overdue: ['超时未恢复', 'overdue'], lapse: ['预计恢复已过', 'lapsed'],
+	'ack-broken': ['须重新受理', 'acknowledgement withdrawn'], archive: ['归档', 'archived'], past: ['补报', 'past'],
 	sending: ['发送中', 'sending'], system: ['系统', 'system'], operator: ['值班员', 'operator'],
 	admin: ['管理员', 'admin'], viewer: ['只读', 'viewer'], web: ['页面', 'page'],
 };
@@ -203,6 +208,34 @@ export const gradeWord = (g) => (['—', '一级', '二级', '三级', '四级']
 
 // What a line of the time line says happened: "open" is a deed there, not a state.
 export const deed = (what) => what === 'open' ? (lang ? 'opened' : '开单') : word(what);
+
+// What alertd writes into the time line by itself, in Chinese.
+const notes = {
+	'by policy, as it lasts': '按策略，因持续时间', 'set by a person': '人工定级',
+	'the recovery limit expired': '已超恢复时限', 'the grade rose': '级别已上升',
+	'the promised end has passed': '预计恢复时间已过', 'quiet hours': '免打扰时段',
+	'up and down again and again': '反复中断与恢复', 'stays down': '持续中断', 'stays up': '持续正常',
+	'nobody to tell': '没有通知对象', 'over before it could be told': '通知前已恢复',
+	'left to the daily digest': '留待日报', 'told in the summary of the storm': '已在告警汇总中通知',
+	'within planned maintenance': '在计划维护时段内', 'never heard': '从未上报',
+	'connected, but sends nothing': '已连接，但没有数据', 'session ended': '连接已断开',
+};
+
+// The note of a line of the time line of an incident; what a person wrote stands as it is.
+export function noted(e, incident)
+{
+	const told = /^([a-z]+): (.*)$/.exec(e.note || '');
+
+	if (e.what === 'set')
+		return sentences['field_' + e.note] ? t('field_' + e.note) : e.note;
+	if (told && (e.what === 'tell' || e.what === 'suppress'))
+		return deed(told[1]) + (lang ? ': ' : '：') + (told[2] === 'muted' && !lang ? '通知暂停' : told[2]);
+	if (e.role !== 'system')
+		return e.note;
+	if (e.what === 'open' && e.note === incident.title_en)
+		return named(incident, 'title');
+	return lang ? e.note : notes[e.note] || e.note;
+}
 
 // Categories of causes, by number.
 export const causes = [

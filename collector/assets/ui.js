@@ -30,6 +30,8 @@ const shift = (s) => new Date((s + 8 * 3600) * 1000).toISOString();
 
 export const clock = (s) => shift(s).slice(11, 19);
 export const stamp = (s) => s > 0 ? shift(s).slice(0, 19).replace('T', ' ') : '—';
+// 01-15 08:31:07
+export const dayStamp = (s) => s > 0 ? shift(s).slice(5, 19).replace('T', ' ') : '—';
 export const shortStamp = (s) => s > 0 ? shift(s).slice(5, 16).replace('T', ' ') : '—';
 
 export function duration(s)
