@@ -12,6 +12,7 @@
 #include "alertd/ctl/client.h"
 #include "alertd/ctl/ctl.h"
 #include "common/conf.h"
+#include "common/mem.h"
 #include "common/model.h"
 
 #define DEFAULT_SOCKET "/run/linkwatch/alertd.sock"
@@ -44,8 +45,8 @@ const struct ctl_command ctl_commands[] = {
 	{ "agent", "list", 0, 0, 0, cmd_agent_list, "", "探针列表", "list agents" },
 	{ "why", NULL, 0, 1, 1, cmd_why, "AGENT/LINK", "链路为何处于当前状态",
 	    "why a link is in its state" },
-	{ "reload", NULL, 0, 0, 0, cmd_reload, "", "重新读取配置",
-	    "read alertd's and the collector's files again" },
+	{ "reload", NULL, 0, 0, 0, cmd_reload, "", "重新读取告警配置、策略和 links.yaml",
+	    "read alertd's files and links.yaml again" },
 	{ "check", NULL, 0, 0, -1, cmd_check, "[FILE|DIRECTORY ...]", "检查配置文件",
 	    "check configuration files, also against each other" },
 	{ NULL, NULL, 0, 0, 0, NULL, NULL, NULL, NULL },
@@ -133,21 +134,33 @@ ctl_name(const struct ctl *ctl, const json_t *object, const char *zh, const char
 	return *first != '\0' ? first : ctl_str(object, ctl->out.zh ? en : zh);
 }
 
+/* The errors of a file that cannot be loaded are a line each. */
+static void
+print_refusal(const struct ctl *ctl, const char *why)
+{
+	char *lines = xstrdup(why), *save, *text;
+
+	for (char *l = strtok_r(lines, "\n", &save); l != NULL; l = strtok_r(NULL, "\n", &save)) {
+		text = out_escape(l);
+		fprintf(ctl->err, "linkctl: %s\n", text);
+		free(text);
+	}
+	free(lines);
+}
+
 json_t *
 ctl_ask(struct ctl *ctl, const char *cmd, json_t *args)
 {
 	json_t *data = NULL;
-	char why[256], *text;
+	char why[256];
 
 	switch (client_call(ctl->socket, cmd, args, &data, why, sizeof(why))) {
 	case CLIENT_OK:
 		return data != NULL ? data : json_object();
 	case CLIENT_REFUSED:
-		text = out_escape(ctl->out.zh ? ctl_str(data, "zh") : ctl_str(data, "en"));
 		if (ctl->out.json)
 			out_json(&ctl->out, data);
-		fprintf(ctl->err, "linkctl: %s\n", text);
-		free(text);
+		print_refusal(ctl, ctl_name(ctl, data, "zh", "en"));
 		json_decref(data);
 		return NULL;
 	case CLIENT_AWAY:
@@ -232,6 +245,23 @@ find_command(struct ctl *ctl, int argc, char **argv, int *used)
 	return NULL;
 }
 
+/* Is the value of --state, if given, a state of this noun?  0, else 2 and told. */
+static int
+check_state(struct ctl *ctl, const char *noun)
+{
+	static const char *const links[] = { "up", "degraded", "down", "planned", "not-observed", NULL };
+	static const char *const incidents[] = { "open", "handling", "hold", "recovered", "review",
+		"closed", "archived", "cancelled", "merged", NULL };
+	const char *const *names = strcmp(noun, "link") == 0 ? links : incidents;
+
+	if (ctl->option[OPT_STATE] == NULL)
+		return 0;
+	for (size_t i = 0; names[i] != NULL; i++)
+		if (strcmp(names[i], ctl->option[OPT_STATE]) == 0)
+			return 0;
+	return unknown(ctl, out_lang(&ctl->out, "状态", "state"), ctl->option[OPT_STATE], names);
+}
+
 static int
 run_command(struct ctl *ctl, int argc, char **argv)
 {
@@ -247,12 +277,14 @@ run_command(struct ctl *ctl, int argc, char **argv)
 			    "'--%s' 不适用于 '%s%s%s'", "'--%s' means nothing to '%s%s%s'"),
 			    ctl_option_name((enum ctl_option)o), c->noun,
 			    c->verb != NULL ? " " : "", c->verb != NULL ? c->verb : "");
+	if (check_state(ctl, c->noun) != 0)
+		return 2;
 	argc -= used;
 	argv += used;
 	if (argc < c->min || (c->max >= 0 && argc > c->max))
-		return ctl_misuse(ctl, out_lang(&ctl->out, "用法：linkctl %s%s%s %s",
-		    "usage: linkctl %s%s%s %s"), c->noun, c->verb != NULL ? " " : "",
-		    c->verb != NULL ? c->verb : "", c->words);
+		return ctl_misuse(ctl, out_lang(&ctl->out, "用法：linkctl %s%s%s%s%s",
+		    "usage: linkctl %s%s%s%s%s"), c->noun, c->verb != NULL ? " " : "",
+		    c->verb != NULL ? c->verb : "", *c->words != '\0' ? " " : "", c->words);
 	return c->run(ctl, argc, argv);
 }
 

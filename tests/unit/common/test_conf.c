@@ -400,7 +400,9 @@ START_TEST(test_syntax)
 	wrong("house:\n\tcolour: red\n", "t.yaml:2:1: syntax: found character that cannot start "
 	    "any token (a tab; indent with blanks)\n");
 	wrong("name: a\n count: 1\n", "t.yaml:2:7: syntax: mapping values are not allowed in this "
-	    "context\n");
+	    "context (is the indentation of this line or the one before right?)\n");
+	wrong(" name: a\ncount: 1\n", "t.yaml:2:1: syntax: did not find expected <document start> "
+	    "(is the indentation of this line or the one before right?)\n");
 	wrong("words: [a, b\ncount: 1\n", "t.yaml:2:6: syntax: did not find expected ',' or ']', "
 	    "while parsing a flow sequence that begins in line 1\n");
 	wrong("name: \"a\n", "t.yaml:2:1: syntax: found unexpected end of stream, while scanning a "

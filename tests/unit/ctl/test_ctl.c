@@ -98,6 +98,8 @@ serve(void *arg, const struct control_request *req)
 		control_fail(ctl, req->ticket, "not-found", "没有这个故障单", "no such incident");
 	else if (strcmp(cmd, "incident.close") == 0)
 		control_fail(ctl, req->ticket, "denied", "没有权限", "li may not do this");
+	else if (strcmp(cmd, "reload") == 0)
+		control_fail(ctl, req->ticket, "config", "a.yaml:1:1: x\nb.yaml:2:1: \x1b y", "");
 	else if (strncmp(cmd, "incident.", 9) == 0)
 		control_ok(ctl, req->ticket, json_pack("{ss sO}", "en", "done: yes", "args", req->args));
 	else if (strcmp(cmd, "status") == 0)
@@ -299,6 +301,8 @@ START_TEST(refusals)
 	ck_assert_str_eq(err, "linkctl: no such incident\n");
 	ck_assert_int_eq(run("--lang zh incident close 17"), 1);
 	ck_assert_str_eq(err, "linkctl: 没有权限\n");
+	ck_assert_int_eq(run("reload"), 1);
+	ck_assert_str_eq(err, "linkctl: a.yaml:1:1: x\nlinkctl: b.yaml:2:1: \\x1b y\n");
 }
 END_TEST
 
@@ -318,6 +322,9 @@ static const struct { const char *line, *says; } misuses[] = {
 	{ "incident cancel 17", "say why with --note" },
 	{ "incident set 17", "name a field at least" },
 	{ "incident list --limit many", "--limit is a positive number" },
+	{ "incident list --state opn", "unknown state 'opn' (did you mean 'open'?)" },
+	{ "link list --state open", "unknown state 'open'" },
+	{ "status extra", "usage: linkctl status\n" },
 	{ "status --note x", "'--note' means nothing to 'status'" },
 	{ "link list --cause 101", "'--cause' means nothing to 'link list'" },
 	{ "link show gw", "must be AGENT/LINK" },
