@@ -7,11 +7,13 @@ const FIELDS = ['cause', 'root-cause', 'responsible', 'measure', 'grade-final'];
 const now = () => Date.now() / 1000;
 const lasted = (i) => duration((i.recovered || i.closed || now()) - i.first_fail);
 
+const whereOf = (i) => located(i.located) || (i.segment === 'none' ? '' : word(i.segment)) || '—';
+
 function row(i, vendors)
 {
 	const cells = [
 		['n', '#' + i.number], ['g', gradeWord(i.grade)], ['s', word(i.state)],
-		['t', named(i, 'title')], ['v', vendorName(vendors, i.vendor)], ['l', located(i.located) || word(i.segment)],
+		['t', named(i, 'title')], ['v', vendorName(vendors, i.vendor)], ['l', whereOf(i)],
 		['f', dayStamp(i.first_fail)], ['d', lasted(i)], ['h', i.handler || '—'],
 	];
 
@@ -85,7 +87,7 @@ function summaryOf(i, vendors)
 		[t('firstFail'), stamp(i.first_fail)], [t('opened'), stamp(i.opened)], [t('acked'), stamp(i.acked)],
 		[t('recovered'), stamp(i.recovered)], [t('closedAt'), stamp(i.closed)], [t('lasted'), lasted(i)],
 		[t('handler'), i.handler || '—'], [t('eta'), stamp(i.eta)], [t('vendor'), vendorName(vendors, i.vendor)],
-		[t('located'), located(i.located) || word(i.segment) || '—'],
+		[t('located'), whereOf(i)],
 	].map(([a, b]) => pair(a, b));
 }
 
@@ -113,9 +115,9 @@ function messagesOf(list)
 	return el('table', { class: 'list' }, el('thead', {}, el('tr', {}, ...['at', 'state', 'recipient', 'channel',
 		'body'].map((h) => el('th', { scope: 'col' }, t(h))))), el('tbody', {}, ...list.map((m) => el('tr', {},
 		el('td', { class: 'f' }, dayStamp(m.sent || m.decided)),
-		el('td', {}, word(m.state) + (m.attempts > 1 ? ' ×' + m.attempts : '')),
+		el('td', { class: 's' }, word(m.state) + (m.attempts > 1 ? ' ×' + m.attempts : '')),
 		el('td', {}, m.recipient + (m.address ? ' ' + m.address : '')), el('td', {}, m.channel),
-		el('td', { class: 'body' }, m.body, m.detail ? el('p', { class: 'muted' }, m.detail) : null)))));
+		el('td', { class: 'body' }, m.body, m.detail && !['sent', 'delivered'].includes(m.state) ? el('p', { class: 'muted' }, m.detail) : null)))));
 }
 
 function evidenceOf(list)
@@ -205,6 +207,7 @@ export function incidentPage(main)
 	{
 		const i = d.incident;
 
+		[...main.children].forEach((c) => { c.hidden = false; });
 		head.replaceChildren(el('a', { href: '/incidents', class: 'back' }, '← ' + t('incidents')),
 			el('h1', {}, '#' + i.number + ' ' + named(i, 'title')),
 			el('span', { class: 'grade', 'data-grade': i.grade }, gradeWord(i.grade)),
@@ -213,7 +216,7 @@ export function incidentPage(main)
 		links.replaceChildren(...linksOf(i.links || []));
 		fields.replaceChildren(...FIELDS.map((f) => pair(t('field_' + f), String(i.fields[f] || '—'))));
 		setText(missing, isOpen(i) && (i.missing || []).length
-			? t('missing') + '：' + i.missing.map((f) => t('field_' + f)).join('、') : '');
+			? t('missing', i.missing.map((f) => t('field_' + f)).join(t('comma'))) : '');
 		log.replaceChildren(...logOf((d.log || []).slice().reverse(), i));
 		messages.replaceChildren(messagesOf(d.messages || []));
 		evidence.replaceChildren(...evidenceOf(d.anomalies || []));
@@ -233,6 +236,8 @@ export function incidentPage(main)
 			vendors = list.vendors;
 			fill(shownNow);
 		} catch (e) {
+			if (shown < 0)
+				[...main.children].forEach((c) => { c.hidden = c !== head; });
 			if (shown < 0)
 				head.replaceChildren(el('h1', {}, '#' + number), emptyState(t('loadFailed', e.message)));
 		}

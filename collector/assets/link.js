@@ -212,16 +212,16 @@ function figuresOf(l, now)
 	} else {
 		for (const [k, key, f] of [['in_bps', 'inbps', (x) => scaled(x, 'bit/s')],
 			['out_bps', 'outbps', (x) => scaled(x, 'bit/s')], ['oper_status', 'port',
-				(x) => x === 1 ? '● up' : '✖ ' + x], ['cpu_ratio', 'cpu', percent],
+				(x) => x === 1 ? t('portUp') : t('portNotUp', x)], ['cpu_ratio', 'cpu', percent],
 			['mem_ratio', 'mem', percent], ['storage_ratio', 'storage', percent]])
 			if (v[k] !== undefined)
 				rows.push([t(key), f(v[k])]);
 		for (const k of Object.keys(v).filter((x) => x.startsWith('oid')))
 			rows.push([k, scaled(v[k], '')]);
 	}
-	const causes = Object.entries(l.causes || {}).map(([k, n]) => word(k) + ' × ' + n).join('，');
+	const causes = Object.entries(l.causes || {}).map(([k, n]) => word(k) + ' × ' + n).join(t('clause'));
 
-	rows.push([t('lastSample'), l.at === null ? t('never') : ago(now, l.at) + (causes ? '，' + causes : '')]);
+	rows.push([t('lastSample'), l.at === null ? t('never') : ago(now, l.at) + (causes ? t('clause') + causes : '')]);
 	return rows.map(([a, b]) => pair(a, b));
 }
 

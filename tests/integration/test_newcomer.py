@@ -87,7 +87,7 @@ def from_ready_to_closed(lab):
     assert 'nobody answers' in run.switch('break')
     incident = wait_for(lambda: run.incident(link='service', state='open'), 60, 'an incident')
     number = str(incident['number'])
-    wait_for(lambda: 'sms | ' in run.program.said() and '演示服务' in run.program.said(), 30, 'the SMS is shown')
+    wait_for(lambda: 'sms | ' in run.program.said() and '演示应用' in run.program.said(), 30, 'the SMS is shown')
     assert os.path.getsize(os.path.join(run.dir, 'outbox', 'mail.txt')) > 0
     run.ctl('incident', 'ack', number, '--note', '在修')
     assert 'answers again' in run.switch('mend')
