@@ -13,7 +13,7 @@ core_new(const struct policy *policy)
 	struct core *c = xcalloc(1, sizeof(*c));
 
 	c->policy = policy;
-	c->m.head = (struct mem_head){ CORE_MAGIC, sizeof(c->m) };
+	c->m.head = save_head(CORE_MAGIC, sizeof(c->m));
 	c->out = out_new();
 	c->link_by_key = hashmap_new();
 	c->agent_by_id = hashmap_new();

@@ -3,6 +3,7 @@
  * by name, saving what changed, and restoring it.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,46 @@
 #include "common/mem.h"
 
 #define KEY_MAX (2 * ID_MAX + 2)
+/*
+ * Number of the layout of what is saved: raise it when a field of a struct *_mem or of a
+ * detector's state changes its place or meaning without changing a size.
+ */
+#define LAYOUT 2u
 #define AWAY_NS (2 * NS_PER_S)	/* a longer pause was no mere restart of the process */
+
+/* ---------------------------------------------------------------------- layout */
+
+static uint32_t
+mix(uint32_t h, uint64_t v)
+{
+	for (int i = 0; i < 8; i++)
+		h = (h ^ (uint8_t)(v >> 8 * i)) * 16777619u;
+	return h;
+}
+
+/* A build whose structs look otherwise has another one, and its blobs are not ours. */
+static uint32_t
+layout(void)
+{
+	const size_t sizes[] = { sizeof(struct link_mem), sizeof(struct agent_mem),
+		sizeof(struct core_mem), sizeof(struct vendor_mem), sizeof(struct contact_mem),
+		sizeof(struct ledger), sizeof(struct detect_head), sizeof(struct slots),
+		offsetof(struct link_mem, change), offsetof(struct link_mem, ledger),
+		offsetof(struct link_mem, detect), LINK_NOT_OBSERVED, FAULT_CLASSES };
+	uint32_t h = mix(2166136261u, LAYOUT);
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		h = mix(h, sizes[i]);
+	for (size_t row = 0; detect_table[row] != NULL; row++)
+		h = mix(mix(h, detect_table[row]->kind), detect_table[row]->state_size);
+	return h;
+}
+
+struct mem_head
+save_head(uint32_t magic, size_t size)
+{
+	return (struct mem_head){ magic ^ layout(), (uint32_t)size };
+}
 
 /* --------------------------------------------------------------------- by name */
 
@@ -46,7 +86,7 @@ save_contact(struct core *c, const char *id)
 			return c->contact[i];
 	k = xcalloc(1, sizeof(*k));
 	snprintf(k->id, sizeof(k->id), "%s", id);
-	k->m.head = (struct mem_head){ CONTACT_MAGIC, sizeof(k->m) };
+	k->m.head = save_head(CONTACT_MAGIC, sizeof(k->m));
 	c->contact = xreallocarray(c->contact, c->contacts + 1, sizeof(struct contact_state *));
 	c->contact[c->contacts++] = k;
 	return k;
@@ -62,7 +102,7 @@ save_vendor(struct core *c, const char *id)
 			return c->vendor[i];
 	v = xcalloc(1, sizeof(*v));
 	snprintf(v->id, sizeof(v->id), "%s", id);
-	v->m.head = (struct mem_head){ VENDOR_MAGIC, sizeof(v->m) };
+	v->m.head = save_head(VENDOR_MAGIC, sizeof(v->m));
 	c->vendor = xreallocarray(c->vendor, c->vendors + 1, sizeof(struct vendor_state *));
 	c->vendor[c->vendors++] = v;
 	return v;
@@ -77,7 +117,7 @@ agent_make(struct core *c, const char *id)
 		return a;
 	a = xcalloc(1, sizeof(*a));
 	snprintf(a->id, sizeof(a->id), "%s", id);
-	a->m.head = (struct mem_head){ AGENT_MAGIC, sizeof(a->m) };
+	a->m.head = save_head(AGENT_MAGIC, sizeof(a->m));
 	a->m.first_s = c->now.ns / NS_PER_S;
 	a->dirty = true;
 	hashmap_put(c->agent_by_id, id, a);
@@ -107,7 +147,7 @@ link_make(struct core *c, const Linkwatch__Pb__Link *conf)
 	struct link_entry *l = xcalloc(1, sizeof(*l));
 
 	l->conf = conf;
-	l->m.head = (struct mem_head){ LINK_MAGIC, sizeof(l->m) };
+	l->m.head = save_head(LINK_MAGIC, sizeof(l->m));
 	l->m.shown = LINK_NOT_OBSERVED;
 	l->m.heard_s = c->now.ns / NS_PER_S;
 	l->m.state_since = c->now.ns;
@@ -404,7 +444,21 @@ blob_fits(const struct dec_blob *b, uint32_t magic, size_t size)
 	if (b->len != size)
 		return false;
 	memcpy(&head, b->data, sizeof(head));
-	return head.magic == magic && head.size == size;
+	return head.magic == save_head(magic, size).magic && head.size == size;
+}
+
+/* What the detectors of a link remembered can be what they would have written. */
+static bool
+heads_are_sane(const struct link_mem *m)
+{
+	for (size_t row = 0; detect_table[row] != NULL; row++) {
+		struct detect_head h;
+
+		memcpy(&h, (const char *)m->detect + detect_offset(row), sizeof(h));
+		if (h.raised > 1 || h.severity > SEVERITY_INFO)
+			return false;
+	}
+	return true;
 }
 
 int
@@ -416,7 +470,8 @@ core_restore_link(struct core *c, const struct dec_blob *b)
 	if (l == NULL || !blob_fits(b, LINK_MAGIC, sizeof(m)))
 		return -EINVAL;
 	memcpy(&m, b->data, sizeof(m));
-	if (m.state > LINK_NOT_OBSERVED || m.shown > LINK_NOT_OBSERVED || m.changes >= 2 * CHANGES)
+	if (m.state > LINK_NOT_OBSERVED || m.shown > LINK_NOT_OBSERVED || m.changes >= 2 * CHANGES ||
+	    !heads_are_sane(&m))
 		return -EINVAL;
 	l->m = m;
 	l->dirty = false;

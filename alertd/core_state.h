@@ -194,6 +194,8 @@ const struct decisions *out_end(struct core *);
 
 /* -------------------------------------------------------------- core_save.c */
 
+/* The head of what is saved; differs when another build lays it out otherwise. */
+struct mem_head save_head(uint32_t magic, size_t size);
 void save_dirty(struct core *);		/* decisions for all that changed */
 int save_plan(struct core *, const Linkwatch__Pb__Plan *, bool announce);
 struct contact_state *save_contact(struct core *, const char *id);	/* made when missing */

@@ -49,7 +49,7 @@ struct detect_step {
 };
 
 struct detect_head {
-	bool raised;
+	uint8_t raised;			/* 0, 1: no bool, as it comes from a file */
 	uint8_t severity;		/* enum severity; holds while raised */
 	int64_t start_ns;		/* of what is raised */
 	int64_t end_ns;			/* when it ended, once it is not raised any more */

@@ -15,7 +15,7 @@ struct latency_level {
 	uint32_t limit_100ns;		/* that the counts were made with */
 	uint32_t over, over_clear;	/* packets of this slot */
 	struct slots slots;
-	bool raised;
+	uint8_t raised;
 };
 
 struct latency_state {

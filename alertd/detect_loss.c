@@ -23,7 +23,7 @@ struct loss_state {
 	int64_t pending_ns;
 	uint32_t edge_sent, edge_lost;	/* of a lossy step that may be the begin of an outage */
 	int64_t edge_ns;
-	bool over[2];
+	uint8_t over[2];
 };
 
 static void

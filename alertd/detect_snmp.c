@@ -13,7 +13,7 @@
 struct snmp_state {
 	struct detect_head head;
 	struct slots slots[2];		/* warning, critical */
-	bool raised[2];
+	uint8_t raised[2];
 	uint32_t readings;		/* of this slot */
 	double sum;			/* of readings, each relative to its warning limit */
 	double sum_critical;

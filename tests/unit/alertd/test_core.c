@@ -7,11 +7,13 @@
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "alertd/core_state.h"
 #include "alertd/policy.h"
 #include "common/mem.h"
 #include "tests/unit/alertd/suite.h"
@@ -171,6 +173,46 @@ START_TEST(test_ignored_samples)
 }
 END_TEST
 
+/* What was saved comes back; from a build with another layout, or damaged, it does not. */
+START_TEST(test_restore_own)
+{
+	const struct decisions *ds;
+	const struct link_mem *m;
+	struct dec_blob b = { "agent-0", "link-0", NULL, 0 };
+	unsigned char *bytes;
+
+	start(1);
+	ds = sample_at("agent-0", "link-0", now, false);
+	for (size_t i = 0; i < ds->n; i++)
+		if (ds->v[i].type == DEC_LINK_SAVE)
+			b = ds->v[i].blob;
+	ck_assert_uint_eq(b.len, sizeof(*m));
+	bytes = xmalloc(b.len);
+	memcpy(bytes, b.data, b.len);
+	b = (struct dec_blob){ "agent-0", "link-0", bytes, b.len };
+	ck_assert_int_eq(core_restore_link(core, &b), 0);
+	/* As a build without a layout in the head wrote it. */
+	((struct mem_head *)bytes)->magic = LINK_MAGIC;
+	ck_assert_int_eq(core_restore_link(core, &b), -EINVAL);
+	*(struct mem_head *)bytes = save_head(LINK_MAGIC, b.len);
+	ck_assert_int_eq(core_restore_link(core, &b), 0);
+	for (size_t row = 0; detect_table[row] != NULL; row++) {
+		unsigned char *head = bytes + offsetof(struct link_mem, detect) +
+		    detect_offset(row);
+
+		head[offsetof(struct detect_head, raised)] = 0x8b;
+		ck_assert_int_eq(core_restore_link(core, &b), -EINVAL);
+		head[offsetof(struct detect_head, raised)] = 0;
+		head[offsetof(struct detect_head, severity)] = 77;
+		ck_assert_int_eq(core_restore_link(core, &b), -EINVAL);
+		head[offsetof(struct detect_head, severity)] = 0;
+	}
+	ck_assert_int_eq(core_restore_link(core, &b), 0);
+	free(bytes);
+	stop();
+}
+END_TEST
+
 /* A blob of another version: that link starts afresh, the core goes on. */
 START_TEST(test_restore_refuses)
 {
@@ -285,5 +327,5 @@ START_TEST(test_clock_and_plan)
 }
 END_TEST
 
-RUN_SUITE("core", test_view, test_ignored_samples, test_restore_refuses, test_many_links,
-    test_clock_and_plan)
+RUN_SUITE("core", test_view, test_ignored_samples, test_restore_own, test_restore_refuses,
+    test_many_links, test_clock_and_plan)
