@@ -460,6 +460,35 @@ line_time(FILE *o, bool zh, const char *name_zh, const char *name_en, struct wal
 		line_text(o, zh, name_zh, name_en, wall_format(buf, sizeof(buf), t));
 }
 
+static const char *
+link_state_word(enum link_state s, bool zh)
+{
+	static const char *const words[] = { "", "正常", "劣化", "中断", "计划内", "无观测" };
+
+	return zh && (size_t)s < sizeof(words) / sizeof(words[0]) ? words[s] : link_state_name(s);
+}
+
+/* "segment 3", "ambiguous: 3 or 4" with the words of the segments. */
+static void
+put_located(char *buf, size_t n, const char *located, bool zh)
+{
+	static const char *const words[][2] = { [SEG_USER] = { "用户侧", "user" },
+		[SEG_ACCESS] = { "接入线路", "access line" }, [SEG_EXTRANET] = { "政务外网", "extranet" },
+		[SEG_EDGE] = { "云边界", "cloud edge" }, [SEG_VPC] = { "云内网络", "VPC" },
+		[SEG_HOST] = { "主机", "host" }, [SEG_APP] = { "应用", "application" } };
+	int a = 0, b = 0;
+	char to[4];
+
+	if (sscanf(located, "segment %d", &a) == 1 && a >= SEG_USER && a <= SEG_APP)
+		snprintf(buf, n, "%s", words[a][!zh]);
+	else if (sscanf(located, "ambiguous: %d %3[a-z] %d", &a, to, &b) == 3 && a >= SEG_USER &&
+		 a <= SEG_APP && b >= SEG_USER && b <= SEG_APP)
+		snprintf(buf, n, zh ? "%s%s%s（不确定）" : "%s %s %s (unclear)", words[a][!zh],
+		    !zh ? to : strcmp(to, "or") == 0 ? "或" : "至", words[b][!zh]);
+	else
+		snprintf(buf, n, "%s", located);
+}
+
 static void
 mail_times(FILE *o, const struct incident *inc, struct wall now, enum policy_lang lang)
 {
@@ -497,7 +526,7 @@ mail_figures(FILE *o, const struct incident *inc, enum policy_lang lang)
 	for (uint32_t i = 0; i < n; i++)
 		fprintf(o, "  %s%s%s  %s\n", inc->link_list[i].agent,
 		    inc->link_list[i].link[0] != '\0' ? "/" : "", inc->link_list[i].link,
-		    link_state_name(inc->link_list[i].state));
+		    link_state_word(inc->link_list[i].state, zh));
 	if (inc->links > n)
 		fprintf(o, "  ...\n");
 }
@@ -507,17 +536,19 @@ mail_incident(FILE *o, const struct message_facts *f, enum policy_lang lang)
 {
 	const struct incident *inc = f->inc;
 	bool zh = lang == LANG_ZH;
-	char grade[16];
+	char grade[16], located[96];
 
 	put_grade(grade, sizeof(grade), inc->grade, lang);
+	put_located(located, sizeof(located), inc->located, zh);
 	fprintf(o, "\n%s%s%" PRIu64 "\n", zh ? "编号" : "Number", zh ? "：" : ": ", inc->number);
 	line_text(o, zh, "标题", "Title", zh ? inc->title_zh : inc->title_en);
 	line_text(o, zh, "级别", "Grade", grade);
 	line_text(o, zh, "状态", "State", zh ? incident_state_zh(inc->state) :
 	    incident_state_name(inc->state));
-	line_text(o, zh, "链路状态", "Link state", link_state_name(inc->link_state));
-	line_text(o, zh, "故障类型", "Kind", anomaly_kind_name(inc->kind));
-	line_text(o, zh, "定界", "Located", inc->located);
+	line_text(o, zh, "链路状态", "Link state", link_state_word(inc->link_state, zh));
+	line_text(o, zh, "故障类型", "Kind", zh && inc->kind != ANOMALY_SELF ?
+	    message_state(inc->kind, LANG_ZH) : anomaly_kind_name(inc->kind));
+	line_text(o, zh, "定界", "Located", located);
 	line_text(o, zh, "处理人", "Handler", inc->handler);
 	line_text(o, zh, "原因", "Cause", inc->field[FIELD_ROOT_CAUSE]);
 	line_text(o, zh, "责任单位", "Responsible", inc->field[FIELD_RESPONSIBLE]);
