@@ -280,6 +280,9 @@ is_explained(uint64_t first, uint64_t seq, uint64_t hello_first, const Linkwatch
 	uint64_t at = hello_first > first ? hello_first : first;
 	bool moved = true;
 
+	/* batch_check() comes later: what it would refuse must not cost a walk of all by all. */
+	if (b != NULL && b->n_gap > BATCH_GAPS_MAX)
+		b = NULL;
 	while (at < seq && moved) {
 		moved = false;
 		for (size_t i = 0; b != NULL && i < b->n_gap && at < seq; i++) {
@@ -381,8 +384,11 @@ judge_garbage(const struct admit *a, const char *agent, const uint8_t boot[BOOT_
 
 static void
 judge(const struct admit *a, const char *agent, const uint8_t boot[BOOT_ID_LEN],
-    uint64_t hello_first, const Linkwatch__Pb__Batch *b, struct wall now, struct admit_result *r)
+    uint64_t hello_first, const Linkwatch__Pb__Batch *b, const uint8_t *bytes, size_t len,
+    struct wall now, struct admit_result *r)
 {
+	uint8_t front[BOOT_ID_LEN];
+	uint64_t front_seq;
 	int code;
 
 	if (b->boot_id.len != BOOT_ID_LEN || memcmp(b->boot_id.data, boot, BOOT_ID_LEN) != 0) {
@@ -394,7 +400,11 @@ judge(const struct admit *a, const char *agent, const uint8_t boot[BOOT_ID_LEN],
 	judge_number(admit_numbering_find(a, agent, boot), b->seq, hello_first, b, r);
 	if (r->verdict != ADMIT_TAKE)
 		return;
-	if ((code = batch_check(b, r->why, sizeof r->why)) != 0) {
+	if (!admit_peek(bytes, len, front, &front_seq) || front_seq != b->seq ||
+	    memcmp(front, boot, BOOT_ID_LEN) != 0) {
+		/* A replay reads the number off the front: it must find the same one. */
+		refuse(r, REFUSE_MALFORMED, "a batch that does not begin with its boot id and number");
+	} else if ((code = batch_check(b, r->why, sizeof r->why)) != 0) {
 		r->verdict = ADMIT_REFUSE;
 		r->code = (uint32_t)code;
 	} else {
@@ -418,6 +428,6 @@ admit_batch(const struct admit *a, const char *agent, const uint8_t boot[BOOT_ID
 		judge_garbage(a, agent, boot, first_seq, bytes, len, r);
 		return;
 	}
-	judge(a, agent, boot, first_seq, b, now, r);
+	judge(a, agent, boot, first_seq, b, bytes, len, now, r);
 	linkwatch__pb__batch__free_unpacked(b, NULL);
 }

@@ -227,7 +227,8 @@ replay_batch(struct admit *a, const struct journal_record *r)
 
 	if (sb == NULL)
 		return;
-	if (id_is_valid(sb->agent) && admit_peek(sb->batch.data, sb->batch.len, boot, &seq))
+	if (id_is_valid(sb->agent) && admit_peek(sb->batch.data, sb->batch.len, boot, &seq) &&
+	    seq <= INT64_MAX)
 		admit_took(a, sb->agent, boot, seq, admit_hash(sb->batch.data, sb->batch.len));
 	linkwatch__pb__stored_batch__free_unpacked(sb, NULL);
 }
@@ -239,7 +240,7 @@ replay_refused(struct admit *a, const struct journal_record *r)
 
 	if (rf == NULL)
 		return;
-	if (rf->seq != 0 && rf->boot_id.len == BOOT_ID_LEN && id_is_valid(rf->peer))
+	if (rf->seq != 0 && rf->seq <= INT64_MAX && rf->boot_id.len == BOOT_ID_LEN && id_is_valid(rf->peer))
 		admit_took(a, rf->peer, rf->boot_id.data, rf->seq, 0);
 	linkwatch__pb__refused__free_unpacked(rf, NULL);
 }

@@ -136,6 +136,93 @@ START_TEST(impossible_numbers)
 }
 END_TEST
 
+/*
+ * In protobuf the last value of a field holds, but a replay reads the front: a
+ * batch with two numbers would come back from the journal under the other one.
+ */
+START_TEST(a_batch_with_two_numbers)
+{
+	static const uint64_t fronts[] = { 7, UINT64_MAX };
+
+	for (size_t i = 0; i < 2; i++) {
+		Linkwatch__Pb__Batch two = LINKWATCH__PB__BATCH__INIT;
+		struct test_batch t = { .seq = i + 1, .samples = 1 };
+		size_t n, front;
+		uint8_t *p = test_batch(&t, &n), *both, boot[BOOT_ID_LEN];
+
+		boot_id(boot, 0);
+		two.boot_id = (ProtobufCBinaryData){ .len = BOOT_ID_LEN, .data = boot };
+		two.seq = fronts[i];
+		front = linkwatch__pb__batch__get_packed_size(&two);
+		both = xmalloc(front + n);
+		linkwatch__pb__batch__pack(&two, both);
+		memcpy(both + front, p, n);
+		judge_bytes(both, front + n, 0, 1);
+		ck_assert_int_eq(res.verdict, ADMIT_REFUSE);
+		ck_assert_int_eq(res.code, REFUSE_MALFORMED);
+		ck_assert(res.drop && !res.end);
+		ck_assert_uint_eq(res.seq, i + 1);
+		admit_took(admit, "a1", boot, res.seq, 0);
+		free(both);
+		free(p);
+	}
+}
+END_TEST
+
+/* A number beyond all in an old record must not make the checkpoint unreadable. */
+START_TEST(a_record_with_an_impossible_number)
+{
+	Linkwatch__Pb__StoredBatch sb = LINKWATCH__PB__STORED_BATCH__INIT;
+	Linkwatch__Pb__Batch b = LINKWATCH__PB__BATCH__INIT;
+	struct journal_record rec = { .type = JREC_BATCH, .wall = { T0 } };
+	uint8_t boot[BOOT_ID_LEN], inner[64], outer[128], *saved;
+	struct admit_limits l = { .past_ns = NS_PER_S, .future_ns = NS_PER_S };
+	struct admit *other = admit_new(&l);
+	uint64_t next;
+	size_t n;
+
+	boot_id(boot, 0);
+	b.boot_id = (ProtobufCBinaryData){ .len = BOOT_ID_LEN, .data = boot };
+	b.seq = UINT64_MAX;
+	sb.agent = (char *)"a1";
+	sb.batch = (ProtobufCBinaryData){ .len = linkwatch__pb__batch__pack(&b, inner), .data = inner };
+	rec.len = linkwatch__pb__stored_batch__pack(&sb, outer);
+	rec.data = outer;
+	admit_replay(admit, &rec);
+	admit_save(admit, 5, &saved, &n);
+	ck_assert_int_eq(admit_load(other, saved, n, &next), 0);
+	ck_assert_uint_eq(next, 5);
+	free(saved);
+	admit_free(other);
+}
+END_TEST
+
+static void
+many_gaps(Linkwatch__Pb__Batch *b)
+{
+	static const size_t many = 30000;
+
+	b->seq = many + 1;
+	b->gap = xreallocarray(b->gap, many, sizeof *b->gap);
+	b->n_gap = many;
+	/* The last one first: each walk over all of them would find one number. */
+	for (size_t i = 0; i < many; i++) {
+		b->gap[i] = xmalloc(sizeof **b->gap);
+		linkwatch__pb__gap__init(b->gap[i]);
+		b->gap[i]->first_seq = b->gap[i]->last_seq = many - i;
+	}
+}
+
+/* More gaps than a batch may hold explain nothing, and are not walked. */
+START_TEST(a_flood_of_gaps)
+{
+	offer_bent(many_gaps);
+	ck_assert_int_eq(res.verdict, ADMIT_REFUSE);
+	ck_assert_int_eq(res.code, REFUSE_ORDER);
+	ck_assert(res.end && !res.drop);
+}
+END_TEST
+
 START_TEST(links_of_others_are_refused)
 {
 	ck_assert_int_eq(offer(&(struct test_batch){ .seq = 1, .link = "nobody" }, 1), ADMIT_REFUSE);
@@ -385,6 +472,9 @@ main(void)
 	tcase_add_test(t, a_hole_needs_a_word);
 	tcase_add_test(t, a_gap_to_the_end_of_numbers_is_no_trick);
 	tcase_add_test(t, impossible_numbers);
+	tcase_add_test(t, a_batch_with_two_numbers);
+	tcase_add_test(t, a_record_with_an_impossible_number);
+	tcase_add_test(t, a_flood_of_gaps);
 	tcase_add_test(t, links_of_others_are_refused);
 	tcase_add_test(t, times_out_of_tolerance);
 	tcase_add_test(t, bent_batches_are_refused);
