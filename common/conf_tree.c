@@ -239,8 +239,8 @@ syntax_error(const struct builder *b, const yaml_parser_t *p)
 	if (byte_at(b, &p->problem_mark) == '\t')
 		hint = strstr(problem, "tab") != NULL ? " (indent with blanks)" :
 		    " (a tab; indent with blanks)";
-	else if (strstr(problem, "<document start>") != NULL || strstr(problem, "block end") != NULL ||
-		 strstr(problem, "mapping values") != NULL)
+	else if (strstr(problem, "<document start>") != NULL ||
+		 strstr(problem, "block end") != NULL || strstr(problem, "mapping values") != NULL)
 		hint = " (is the indentation of this line or the one before right?)";
 	if (p->context != NULL && p->context_mark.line != p->problem_mark.line)
 		conf_error(b->errs, b->name, where_of(&p->problem_mark),

@@ -120,7 +120,8 @@ ctl_note(const struct ctl *ctl, char *buf, size_t n, const json_t *row, const js
 {
 	const char *note = ctl_str(row, "note"), *what = ctl_str(row, "what");
 	const char *colon = strstr(note, ": ");
-	const struct pair *p = find(phrases, note, strlen(note)), *f = find(fields, note, strlen(note));
+	const struct pair *p = find(phrases, note, strlen(note));
+	const struct pair *f = find(fields, note, strlen(note));
 
 	if (!ctl->out.zh)
 		snprintf(buf, n, "%s", note);
@@ -132,7 +133,8 @@ ctl_note(const struct ctl *ctl, char *buf, size_t n, const json_t *row, const js
 		snprintf(buf, n, "%s", ctl_str(inc, "title_zh"));
 	else if ((strcmp(what, "tell") == 0 || strcmp(what, "suppress") == 0) && colon != NULL &&
 		 (p = find(events, note, (size_t)(colon - note))) != NULL)
-		snprintf(buf, n, "%s：%s", p->zh, strcmp(colon, ": muted") == 0 ? "通知暂停" : colon + 2);
+		snprintf(buf, n, "%s：%s", p->zh, strcmp(colon, ": muted") == 0 ? "通知暂停" :
+		    colon + 2);
 	else
 		snprintf(buf, n, "%s", note);
 	return buf;

@@ -249,7 +249,8 @@ find_command(struct ctl *ctl, int argc, char **argv, int *used)
 static int
 check_state(struct ctl *ctl, const char *noun)
 {
-	static const char *const links[] = { "up", "degraded", "down", "planned", "not-observed", NULL };
+	static const char *const links[] = { "up", "degraded", "down", "planned", "not-observed",
+		NULL };
 	static const char *const incidents[] = { "open", "handling", "hold", "recovered", "review",
 		"closed", "archived", "cancelled", "merged", NULL };
 	const char *const *names = strcmp(noun, "link") == 0 ? links : incidents;
