@@ -29,10 +29,7 @@
 struct wall
 shell_now(struct shell *sh)
 {
-	struct wall t = clock_wall(sh->clock);
-
-	if (t.ns > sh->now.ns)
-		sh->now = t;
+	sh->now = steady_now(&sh->steady, clock_wall(sh->clock), clock_mono(sh->clock));
 	return sh->now;
 }
 

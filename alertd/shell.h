@@ -21,6 +21,7 @@
 #include "alertd/feed.h"
 #include "alertd/outbox.h"
 #include "alertd/policy.h"
+#include "alertd/steady.h"
 
 struct event;
 struct shell_channel;
@@ -74,6 +75,7 @@ struct shell {
 	uint64_t reload_id, reload_ticket;
 	struct mono reload_deadline;
 
+	struct steady steady;
 	struct wall now;		/* never goes back */
 	struct wall pushed;		/* views of links were pushed */
 	struct event *flush, *tick, *wake;
