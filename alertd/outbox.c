@@ -363,6 +363,10 @@ outbox_add(struct outbox *ob, const struct outbox_message *m, struct wall now)
 	message_copy(&it->m, m);
 	if (it->m.next_at.ns < it->m.not_before.ns)
 		it->m.next_at = it->m.not_before;
+	/* Restored after the clock was set back: no retry waits longer than the longest. */
+	if (it->m.next_at.ns > it->m.not_before.ns &&
+	    it->m.next_at.ns - now.ns > 2 * ob->limits.retry_max_ns)
+		it->m.next_at = now.ns > it->m.not_before.ns ? now : it->m.not_before;
 	TAILQ_FOREACH_REVERSE(other, &ob->items, items, all)
 		if (other->m.id < it->m.id)
 			break;

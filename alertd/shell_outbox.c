@@ -49,7 +49,7 @@ static void on_done(void *arg, uint64_t id, enum outbox_outcome how, const char 
 static int
 entry_open(struct shell *sh, const struct channel_conf *cc, char *why, size_t n)
 {
-	struct shell_channel *sc = xcalloc(1, sizeof(*sc));
+	struct shell_channel *sc = xcalloc(1, sizeof(*sc)), *old;
 
 	sc->env = sh->env;
 	sc->env.done = on_done;
@@ -64,6 +64,9 @@ entry_open(struct shell *sh, const struct channel_conf *cc, char *why, size_t n)
 	sc->conf = sh->conf;
 	sc->conf->refs++;
 	sc->name = cc->name;
+	TAILQ_FOREACH(old, &sh->channels, link)
+		if (strcmp(old->name, cc->name) == 0)
+			sc->told_dead = old->told_dead;	/* the core still believes it */
 	TAILQ_INSERT_TAIL(&sh->channels, sc, link);
 	outbox_channel_set(sh->outbox, cc->name, (uint32_t)cc->parallel);
 	return 0;
@@ -78,6 +81,25 @@ shell_channels_open(struct shell *sh, char *why, size_t n)
 	for (size_t i = 0; rc == 0 && i < sh->conf->conf.channels.n; i++)
 		rc = entry_open(sh, &cc[i], why, n);
 	return rc;
+}
+
+/* A channel that was dead and is configured no more: nobody will say that it works. */
+static void
+forget_removed(struct shell *sh)
+{
+	struct shell_channel *sc;
+
+	TAILQ_FOREACH(sc, &sh->channels, link) {
+		struct event ev = { .type = EV_CHANNEL };
+
+		if (!sc->retired || !sc->told_dead || find(sh, sc->name) != NULL)
+			continue;
+		sc->told_dead = false;
+		ev.channel.name = sc->name;
+		ev.channel.up = true;
+		ev.channel.detail = "it is configured no more";
+		shell_event(sh, &ev);
+	}
 }
 
 /* The configuration is new: channels that send finish with the old one. */
@@ -95,6 +117,7 @@ shell_channels_reload(struct shell *sh)
 	for (size_t i = 0; i < sh->conf->conf.channels.n; i++)
 		if (entry_open(sh, &cc[i], why, sizeof(why)) != 0)
 			log_error("channel=%s: not opened: %s", cc[i].name, why);
+	forget_removed(sh);
 }
 
 void

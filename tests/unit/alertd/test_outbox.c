@@ -91,6 +91,23 @@ outcome(uint64_t id, enum outbox_outcome how)
 	ck_assert_int_eq(outbox_outcome(ob, id, how, outbox_outcome_name(how), now), 0);
 }
 
+/* Retries planned by a clock that ran a year ahead do not wait for a year. */
+START_TEST(restored_from_the_future)
+{
+	struct outbox_message m = message(1, 17, "open"), quiet = message(2, 18, "open");
+
+	m.next_at.ns = now.ns + INT64_C(31536000) * NS_PER_S;
+	m.failures = 2;
+	ck_assert_int_eq(outbox_add(ob, &m, now), 0);
+	quiet.not_before.ns = quiet.next_at.ns = now.ns + INT64_C(36000) * NS_PER_S;
+	ck_assert_int_eq(outbox_add(ob, &quiet, now), 0);
+	ck_assert_uint_eq(next_send(), 1);
+	ck_assert_uint_eq(next_send(), 0);	/* what must wait, waits */
+	now = quiet.not_before;
+	ck_assert_uint_eq(next_send(), 2);
+}
+END_TEST
+
 START_TEST(sent_at_once)
 {
 	struct outbox_message m;
@@ -566,6 +583,7 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, sent_at_once);
+	tcase_add_test(tc, restored_from_the_future);
 	tcase_add_test(tc, same_id_refused);
 	tcase_add_test(tc, order_in_a_lane);
 	tcase_add_test(tc, no_lane_without_incident);
