@@ -59,7 +59,7 @@ void
 life_set_grade(struct core *c, struct entry *e, unsigned grade, const char *why)
 {
 	unsigned from = e->inc.grade;
-	int64_t group = policy_limits(c->policy, grade)->group;
+	int64_t tell = policy_limits(c->policy, grade)->tell;
 
 	if (grade == from)
 		return;
@@ -73,7 +73,7 @@ life_set_grade(struct core *c, struct entry *e, unsigned grade, const char *why)
 	if (e->inc.announced.ns != 0 || e->inc.stormy) {
 		notify(c, e, MSG_RAISE, from);
 	} else {
-		int64_t at = e->inc.opened.ns + group;
+		int64_t at = e->inc.opened.ns + tell;
 
 		e->inc.digest = false;
 		e->inc.announce_at.ns = at > c->now.ns ? at : c->now.ns;
@@ -96,7 +96,7 @@ life_grade(struct core *c, struct entry *e)
 void
 life_schedule(struct core *c, struct entry *e)
 {
-	e->inc.announce_at.ns = c->now.ns + policy_limits(c->policy, e->inc.grade)->group;
+	e->inc.announce_at.ns = c->now.ns + policy_limits(c->policy, e->inc.grade)->tell;
 	e->inc.digest = false;
 	escalate_limit(c->policy, &e->inc);
 	incident_touch(c, e);

@@ -27,7 +27,7 @@ static const char builtin[] =
     "  - {loss: extreme, state: down, after: 10m, vendor_share: 30%, links: 3}\n"
     "  - {loss: serious, state: down, after: 10m}\n"
     "  - {loss: serious, state: down, vendor_share: 10%, links: 3}\n"
-    "  - {loss: moderate, state: down, after: 1m}\n"
+    "  - {loss: moderate, state: down}\n"
     "  - {loss: moderate, state: degraded, severity: critical, after: 30m}\n"
     "  - {loss: minor, state: any}\n"
     "routes:\n"

@@ -85,7 +85,8 @@ struct policy_fixed { int64_t silent, clock, self; };	/* grades of faults withou
 struct policy_limits {			/* of one grade; ns, 0: none */
 	int64_t acknowledge, recover, progress;
 	int64_t remind, remind_max;
-	int64_t group;			/* wait for what belongs to the same fault */
+	int64_t group;			/* what is related and breaks so soon after is the same fault */
+	int64_t tell;			/* the first message waits so long */
 	int64_t hold;			/* clean so long before it counts as recovered */
 	int64_t watch;			/* clean so long before it may be closed */
 	bool raise;			/* one grade up when `recover` expires */

@@ -183,7 +183,7 @@ static const struct conf_key fixed_keys[] = {
 };
 SCHEMA(fixed_schema, "fixed", policy_fixed, fixed_keys);
 
-#define LIMIT_KEYS(id, ack, recover_, progress_, remind_, group_, hold_, raise_) \
+#define LIMIT_KEYS(id, ack, recover_, progress_, remind_, group_, tell_, hold_, raise_) \
 	static const struct conf_key id[] = { \
 		TIME(policy_limits, acknowledge, "acknowledge", ack, 0, 30 * DAY, \
 		    "To be acknowledged within; 0s: no limit."), \
@@ -196,7 +196,9 @@ SCHEMA(fixed_schema, "fixed", policy_fixed, fixed_keys);
 		INT(policy_limits, remind_max, "remind_max", "6", 0, 1000, \
 		    "So many reminders at most."), \
 		TIME(policy_limits, group, "group", group_, 0, DAY, \
-		    "Waits so long for what belongs to the same fault before it tells."), \
+		    "What breaks so soon after and is related is the same fault."), \
+		TIME(policy_limits, tell, "tell", tell_, 0, DAY, \
+		    "The first message waits so long, to name what broke together."), \
 		TIME(policy_limits, hold, "hold", hold_, 0, DAY, \
 		    "Clean so long before it counts as recovered."), \
 		TIME(policy_limits, watch, "watch", "10m", 0, 30 * DAY, \
@@ -205,10 +207,10 @@ SCHEMA(fixed_schema, "fixed", policy_fixed, fixed_keys);
 		    .help = "One grade up when the recovery limit expires."), \
 		{ 0 } \
 	}
-LIMIT_KEYS(limit1_keys, "10m", "2h", "30m", "10m", "30s", "5m", "false");
-LIMIT_KEYS(limit2_keys, "15m", "4h", "1h", "15m", "1m", "5m", "true");
-LIMIT_KEYS(limit3_keys, "30m", "8h", "4h", "30m", "1m", "2m", "true");
-LIMIT_KEYS(limit4_keys, "2h", "3d", "0s", "0s", "5m", "2m", "true");
+LIMIT_KEYS(limit1_keys, "10m", "2h", "30m", "10m", "30s", "5s", "5m", "false");
+LIMIT_KEYS(limit2_keys, "15m", "4h", "1h", "15m", "1m", "5s", "5m", "true");
+LIMIT_KEYS(limit3_keys, "30m", "8h", "4h", "30m", "1m", "5s", "2m", "true");
+LIMIT_KEYS(limit4_keys, "2h", "3d", "0s", "0s", "5m", "1m", "2m", "true");
 SCHEMA(limit1_schema, "grade", policy_limits, limit1_keys);
 SCHEMA(limit2_schema, "grade", policy_limits, limit2_keys);
 SCHEMA(limit3_schema, "grade", policy_limits, limit3_keys);

@@ -206,7 +206,7 @@ class Stack:
     @staticmethod
     def _policy():
         """The built-in one, but nothing waits: neither for more of the same nor for the morning."""
-        quick = {'group': '0s', 'hold': '2s', 'watch': '3s'}
+        quick = {'group': '0s', 'tell': '0s', 'hold': '2s', 'watch': '3s'}
         return {'contacts': [{'id': 'duty', 'name': '值班', 'name_en': 'Duty', 'lang': 'zh', 'role': 'duty',
                               'phone': '+8613800138000', 'mail': 'ops@example.test'}],
                 'limits': {f'grade_{g}': dict(quick) for g in range(1, 5)},

@@ -52,7 +52,7 @@ def from_the_cut_to_the_closure(lab):
     kannel, exim, manager = servers(lab, stack)
     stack.policy['trap_channel'] = 'trap'
     for grade in stack.policy['limits'].values():
-        grade['group'] = '4s'           # the loss of the first step and the outage are one message
+        grade['group'] = grade['tell'] = '4s'           # the loss of the first step and the outage are one message
     stack.link('pudong', 'icmp', '10.200.1.1', count=5, timeout='400ms', name='浦东外网专线',
                name_en='Pudong extranet', short='浦东专线', short_en='Pudong')
     stack.start()

@@ -41,10 +41,10 @@ static const char policy_text[] =
     "quiet: {from: \"00:00\", to: \"00:00\"}\n"
     "digest: {grade: 5}\n"
     "limits:\n"
-    "  grade_1: {group: 2s, hold: 5s, watch: 5s, remind: 60s}\n"
-    "  grade_2: {group: 2s, hold: 5s, watch: 5s, remind: 60s}\n"
-    "  grade_3: {group: 2s, hold: 5s, watch: 5s, remind: 60s}\n"
-    "  grade_4: {group: 2s, hold: 5s, watch: 5s, remind: 60s}\n"
+    "  grade_1: {group: 2s, tell: 2s, hold: 5s, watch: 5s, remind: 60s}\n"
+    "  grade_2: {group: 2s, tell: 2s, hold: 5s, watch: 5s, remind: 60s}\n"
+    "  grade_3: {group: 2s, tell: 2s, hold: 5s, watch: 5s, remind: 60s}\n"
+    "  grade_4: {group: 2s, tell: 2s, hold: 5s, watch: 5s, remind: 60s}\n"
     "life: {hold_stale: 1s}\n"
     "self: {certificate: 0s}\n";
 

@@ -10,7 +10,7 @@
 START_TEST(test_matrix)
 {
 	static const struct { struct grade_facts f; unsigned grade; } rows[] = {
-		{ { .kind = ANOMALY_DOWN, .link_class = CLASS_A, .down = true }, 4 },
+		{ { .kind = ANOMALY_DOWN, .link_class = CLASS_A, .down = true }, 3 },
 		{ { .kind = ANOMALY_DOWN, .link_class = CLASS_A, .down = true, .lasting_ns = MIN }, 3 },
 		{ { .kind = ANOMALY_DOWN, .link_class = CLASS_A, .down = true, .lasting_ns = 10 * MIN }, 2 },
 		{ { .kind = ANOMALY_DOWN, .link_class = CLASS_A, .down = true, .lasting_ns = 60 * MIN }, 1 },
@@ -21,7 +21,7 @@ START_TEST(test_matrix)
 		{ { .kind = ANOMALY_DOWN, .link_class = CLASS_A, .down = true, .vendor_share = 0.5,
 		    .vendor_down = 3 }, 2 },
 		{ { .kind = ANOMALY_DOWN, .link_class = CLASS_A, .down = true, .vendor_share = 0.5,
-		    .vendor_down = 2 }, 4 },
+		    .vendor_down = 2 }, 3 },
 		{ { .kind = ANOMALY_DOWN, .link_class = CLASS_A, .down = true, .vendor_share = 0.3,
 		    .vendor_down = 3, .lasting_ns = 10 * MIN }, 1 },
 		{ { .kind = ANOMALY_LATENCY, .link_class = CLASS_A, .severity = SEVERITY_CRITICAL,

@@ -388,8 +388,8 @@ write_conf(uint16_t port)
 	    "contacts:\n"
 	    "  - {id: duty, name: 值班, role: duty, phone: \"13800138000\", mail: duty@example.com}\n"
 	    "limits:\n"
-	    "  grade_1: {group: 1s, hold: 1s, watch: 1s}\n  grade_2: {group: 1s, hold: 1s, watch: 1s}\n"
-	    "  grade_3: {group: 1s, hold: 1s, watch: 1s}\n  grade_4: {group: 1s, hold: 1s, watch: 1s}\n"
+	    "  grade_1: {group: 1s, tell: 1s, hold: 1s, watch: 1s}\n  grade_2: {group: 1s, tell: 1s, hold: 1s, watch: 1s}\n"
+	    "  grade_3: {group: 1s, tell: 1s, hold: 1s, watch: 1s}\n  grade_4: {group: 1s, tell: 1s, hold: 1s, watch: 1s}\n"
 	    "quiet: {from: \"00:00\", to: \"00:00\"}\ndigest: {grade: 5}\n"
 	    "budget: {per_minute: 50, per_hour: 50, per_day: 50, reserve: 0%}\n"
 	    "silent: {after: 60s}\n");
