@@ -140,15 +140,28 @@ each(struct alertd *a, json_t *answer, const char *list, void (*note)(struct ale
 		note(a, item);
 }
 
+/* The list that was asked for; NULL: alertd is away or said no, and what is known stays. */
+static json_t *
+list_of(json_t *answer, const char *name)
+{
+	json_t *list = json_object_get(json_object_get(answer, "data"), name);
+	const char *why = json_string_value(json_object_get(json_object_get(answer, "error"), "en"));
+
+	if (answer != NULL && !json_is_array(list))
+		log_limited(LOG_WARNING, "web-list", 1, "web: alertd gives no %s: %s", name,
+		    why != NULL ? why : "its answer has none");
+	return json_is_array(list) ? list : NULL;
+}
+
 /* What is not in the new list any more is forgotten. */
 static void
 got_links(void *arg, json_t *answer)
 {
 	struct alertd *a = arg;
-	json_t *list = json_object_get(json_object_get(answer, "data"), "links"), *item;
+	json_t *list = list_of(answer, "links"), *item;
 	size_t i;
 
-	if (answer == NULL)
+	if (list == NULL)
 		return;
 	if (json_array_size(list) < json_object_size(a->links))
 		json_object_clear(a->links);
@@ -161,7 +174,7 @@ got_agents(void *arg, json_t *answer)
 {
 	struct alertd *a = arg;
 
-	if (answer == NULL)
+	if (list_of(answer, "agents") == NULL)
 		return;
 	json_object_clear(a->agents);
 	each(a, answer, "agents", note_agent);
@@ -172,7 +185,7 @@ got_incidents(void *arg, json_t *answer)
 {
 	struct alertd *a = arg;
 
-	if (answer == NULL)
+	if (list_of(answer, "incidents") == NULL)
 		return;
 	json_object_clear(a->incidents);
 	each(a, answer, "incidents", note_incident);

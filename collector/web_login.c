@@ -4,6 +4,7 @@
  * scrypt takes tens of milliseconds on purpose, so one thread does it behind
  * a short queue, and the loop never waits.  The thread sees copies only.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <openssl/crypto.h>
@@ -22,6 +23,7 @@
 
 #define QUEUE_MAX 32
 #define KEY_MAX 160
+#define PARALLEL_MAX 4		/* tries of one address that may wait: a burst is no way round the limiter */
 #define COOKIE_OFF "__Host-lw=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict"
 
 struct try {
@@ -31,7 +33,7 @@ struct try {
 	char name[SESSION_USER_MAX + 1];
 	char password[PASSWORD_MAX + 1];
 	char by_address[KEY_MAX], by_both[KEY_MAX];	/* for the limiter; the peer may hang up meanwhile */
-	struct try *next;
+	struct try *next, *next_known;
 };
 
 struct login {
@@ -40,6 +42,7 @@ struct login {
 	pthread_mutex_t lock;
 	pthread_cond_t more;
 	struct try *todo, **tail, *done;	/* under lock */
+	struct try *known;		/* all that wait, todo or done; of the loop alone */
 	size_t waiting;
 	bool ending;
 	int fd;
@@ -76,11 +79,28 @@ check_passwords(void *arg)
 	return NULL;
 }
 
+/* Whoever has an IPv6 address has its /64: that is one peer. */
+static void
+peer_name(struct web_req *q, char *out, size_t n)
+{
+	struct in6_addr a;
+
+	if (inet_pton(AF_INET6, http_peer(q->req), &a) != 1 || IN6_IS_ADDR_V4MAPPED(&a)) {
+		snprintf(out, n, "%s", http_peer(q->req));
+		return;
+	}
+	memset(a.s6_addr + 8, 0, 8);
+	inet_ntop(AF_INET6, &a, out, (socklen_t)n);
+}
+
 static void
 try_keys(struct web_req *q, const char *name, char *by_address, char *by_both, size_t n)
 {
-	snprintf(by_address, n, "a %s", http_peer(q->req));
-	snprintf(by_both, n, "b %s %s", http_peer(q->req), name);
+	char peer[INET6_ADDRSTRLEN];
+
+	peer_name(q, peer, sizeof peer);
+	snprintf(by_address, n, "a %s", peer);
+	snprintf(by_both, n, "b %s %s", peer, name);
 }
 
 static void
@@ -121,6 +141,26 @@ finish(struct login *l, struct try *t)
 }
 
 static void
+forget(struct login *l, const struct try *t)
+{
+	struct try **at = &l->known;
+
+	while (*at != t)
+		at = &(*at)->next_known;
+	*at = t->next_known;
+}
+
+static unsigned
+tries_of(const struct login *l, const char *by_address)
+{
+	unsigned n = 0;
+
+	for (const struct try *t = l->known; t != NULL; t = t->next_known)
+		n += strcmp(t->by_address, by_address) == 0;
+	return n;
+}
+
+static void
 answers_ready(evutil_socket_t fd, short what, void *arg)
 {
 	struct login *l = arg;
@@ -137,6 +177,7 @@ answers_ready(evutil_socket_t fd, short what, void *arg)
 	for (; t != NULL; t = next) {
 		next = t->next;
 		l->waiting--;
+		forget(l, t);
 		finish(l, t);
 	}
 }
@@ -203,6 +244,8 @@ enqueue(struct login *l, struct web_req *q, const char *name, const char *passwo
 	snprintf(t->password, sizeof t->password, "%s", password);
 	try_keys(q, name, t->by_address, t->by_both, KEY_MAX);
 	l->waiting++;
+	t->next_known = l->known;
+	l->known = t;
 	pthread_mutex_lock(&l->lock);
 	*l->tail = t;
 	l->tail = &t->next;
@@ -229,7 +272,8 @@ web_login(struct web_req *q)
 	other = limiter_wait(w->tries, by_address, now);
 	if (other > wait)
 		wait = other;
-	if (wait > 0 || w->login->waiting >= QUEUE_MAX) {
+	if (wait > 0 || w->login->waiting >= QUEUE_MAX ||
+	    tries_of(w->login, by_address) >= PARALLEL_MAX) {
 		snprintf(retry, sizeof retry, "%u", wait > 0 ? wait : 1);
 		http_header(q->req, "Retry-After", retry);
 		web_page_login_again(q, 429, "尝试次数过多，请稍候再试", "Too many tries: wait a little");

@@ -7,6 +7,7 @@ still answer, and at the end the process must end well (in a sanitizer build tha
 leaks).  Ends with "N passed, N failed".
 """
 import argparse
+import concurrent.futures
 import http.client
 import json
 import os
@@ -38,14 +39,16 @@ def check(condition, what):
 
 
 class Client:
-    def __init__(self, url):
+    def __init__(self, url, source=None):
+        self.source = source and (source, 0)
         self.host, port = url.split("://")[1].split(":")
         self.port = int(port)
         self.cookie = None
 
     def ask(self, method, path, body=None, headers=None, cookie=True):
         """status, headers, body"""
-        c = http.client.HTTPSConnection(self.host, self.port, timeout=20, context=TLS)
+        c = http.client.HTTPSConnection(self.host, self.port, timeout=20, context=TLS,
+                                        source_address=self.source)
         h = dict(headers or {})
         if cookie and self.cookie:
             h["Cookie"] = self.cookie
@@ -408,6 +411,18 @@ class Tests:
             body = urllib.parse.urlencode({"user": "nobody", "password": "guess guess"})
             codes.append(self.c.ask("POST", "/login", body, FORM, cookie=False)[0])
         check(codes[:3] == [403] * 3 and 429 in codes, "%r" % codes)
+        self.alive()
+
+    def test_42_a_burst_of_guesses(self):
+        """Many guesses at once may not outrun the wait."""
+        body = urllib.parse.urlencode({"user": "nobody", "password": "guess guess"})
+
+        def guess(_):
+            return Client(self.own.url, "127.0.0.2").ask("POST", "/login", body, FORM, cookie=False)[0]
+
+        with concurrent.futures.ThreadPoolExecutor(24) as pool:
+            codes = list(pool.map(guess, range(24)))
+        check(403 in codes and codes.count(403) <= 10 and codes.count(429) >= 14, "%r" % codes)
         self.alive()
 
     def test_41_bad_log_in_forms(self):
