@@ -47,6 +47,7 @@ for file in /etc/apt/apt.conf.d/*proxy*; do
 	[ ! -e "$file" ] || cp "$file" "$root/etc/apt/apt.conf.d/"
 done
 mount --make-rprivate /
+mount --bind "$root" "$root"	# its / must be a mount of its own, as on a machine
 mount -t proc proc "$root/proc"
 mount -t sysfs sysfs "$root/sys"
 mount --rbind /dev "$root/dev"
