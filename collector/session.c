@@ -24,6 +24,7 @@
 #define RETRY_STRANGER_MS 60000
 #define PENDING_MAX (32 * 1024 * 1024)	/* bytes that may wait for a full disk */
 #define TEXT_MAX 200			/* of strings that a peer sent, in records and logs */
+#define PLAN_RESULT_ROOM (256 * 1024)	/* bytes of refused links that one record takes */
 
 /* ------------------------------------------------------------ begin and end */
 
@@ -462,10 +463,14 @@ on_plan_result(struct session *s, const void *msg)
 	res.revision = m->revision;
 	res.link = xcalloc(m->n_link + 1, sizeof *res.link);
 	res.reason = xcalloc(m->n_link + 1, sizeof *res.reason);
-	for (size_t i = 0; i < m->n_link; i++) {
+	/* Escaping makes reasons longer than they came: the record takes what fits. */
+	for (size_t i = 0, room = PLAN_RESULT_ROOM; i < m->n_link; i++) {
 		if (!id_is_valid(m->link[i]))
 			continue;
 		clean(text, sizeof text, m->reason[i]);
+		if (strlen(m->link[i]) + strlen(text) + 16 > room)
+			break;
+		room -= strlen(m->link[i]) + strlen(text) + 16;
 		res.link[res.n_link++] = m->link[i];
 		res.reason[res.n_reason++] = xstrdup(text);
 		log_limited(LOG_WARNING, s->peer.id, 20, "link=%s/%s: refused by the agent: %s",

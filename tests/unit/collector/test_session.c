@@ -286,6 +286,34 @@ START_TEST(clock_and_plan_result)
 }
 END_TEST
 
+/* Reasons of control characters grow fourfold when they are escaped: the record still fits. */
+START_TEST(plan_result_that_grows)
+{
+	enum { LINKS_N = 3000 };
+	struct test_conn *c = agent("a1", 1, 1, 1);
+	Linkwatch__Pb__PlanResult result = LINKWATCH__PB__PLAN_RESULT__INIT;
+	char **links = xcalloc(LINKS_N, sizeof(*links)), **reasons = xcalloc(LINKS_N, sizeof(*reasons));
+	char reason[61];
+
+	memset(reason, 1, sizeof(reason) - 1);
+	reason[sizeof(reason) - 1] = '\0';
+	for (int i = 0; i < LINKS_N; i++) {
+		links[i] = xasprintf("link-%d", i);
+		reasons[i] = reason;
+	}
+	result.n_link = result.n_reason = LINKS_N;
+	result.link = links;
+	result.reason = reasons;
+	say(c, FRAME_PLAN_RESULT, &result.base);
+	ck_assert_int_eq(hub_commit(hub), 0);
+	ck_assert_uint_eq(count_records(JREC_PLANRESULT), 1);
+	for (int i = 0; i < LINKS_N; i++)
+		free(links[i]);
+	free(links);
+	free(reasons);
+}
+END_TEST
+
 /* ------------------------------------------------------------ who says what when */
 
 /* Every message from every role in every state: only what the table allows lives on. */
@@ -551,6 +579,7 @@ main(void)
 	ADD(the_second_session_ends_the_first);
 	ADD(a_changed_plan_is_pushed);
 	ADD(clock_and_plan_result);
+	ADD(plan_result_that_grows);
 	ADD(the_whole_matrix);
 	ADD(a_collector_has_no_business_here);
 	ADD(strange_hellos);
