@@ -222,17 +222,23 @@ do_grade(struct core *c, struct entry *e, const struct command *cmd)
 static bool
 missing_fields(struct core *c, const struct entry *e, const struct command *cmd)
 {
-	char list[160] = "";
-	size_t at = 0;
+	char zh[160] = "", en[160] = "";
+	size_t z = 0, n = 0;
 
-	for (int f = 0; f < FIELD_MAX; f++)
-		if (e->inc.field[f] == NULL && given(cmd, f) == NULL)
-			at += (size_t)snprintf(list + at, sizeof(list) - at, "%s%s",
-			    at > 0 ? ", " : "", incident_field_name((enum incident_field)f));
-	if (at == 0)
+	for (int i = 0; i < FIELD_MAX; i++) {
+		enum incident_field f = (enum incident_field)i;
+
+		if (e->inc.field[i] != NULL || given(cmd, i) != NULL)
+			continue;
+		n += (size_t)snprintf(en + n, sizeof(en) - n, "%s%s", n > 0 ? ", " : "",
+		    incident_field_name(f));
+		z += (size_t)snprintf(zh + z, sizeof(zh) - z, "%s%s", z > 0 ? "、" : "",
+		    incident_field_zh(f));
+	}
+	if (n == 0)
 		return false;
-	refuse(c, "missing-fields", out_text(c, "不能办结，缺少字段：%s", list),
-	    out_text(c, "cannot be closed, missing: %s", list));
+	refuse(c, "missing-fields", out_text(c, "不能办结，缺少：%s", zh),
+	    out_text(c, "cannot be closed, missing: %s", en));
 	return true;
 }
 
@@ -243,10 +249,11 @@ is_clean(struct core *c, const struct entry *e)
 	char had[32], needed[32];
 
 	if (e->inc.clean_since.ns == 0) {
-		const char *state = link_state_name(e->inc.link_state);
+		enum link_state s = e->inc.link_state;
 
-		return refuse(c, "link-down", out_text(c, "不能办结，故障仍在（%s）", state),
-		    out_text(c, "cannot be closed: the fault lasts (%s)", state));
+		return refuse(c, "link-down",
+		    out_text(c, "不能办结，故障仍在（%s）", incident_link_zh(s)),
+		    out_text(c, "cannot be closed: the fault lasts (%s)", link_state_name(s)));
 	}
 	for (size_t i = 0; i < e->n; i++) {
 		uint32_t cause;

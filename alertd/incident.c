@@ -52,6 +52,22 @@ incident_field_name(enum incident_field f)
 	return (unsigned)f < FIELD_MAX ? fields[f] : "?";
 }
 
+const char *
+incident_field_zh(enum incident_field f)
+{
+	static const char *const zh[FIELD_MAX] = { "原因类别", "根本原因", "责任单位", "整改措施", "终定级" };
+
+	return (unsigned)f < FIELD_MAX ? zh[f] : "?";
+}
+
+const char *
+incident_link_zh(enum link_state s)
+{
+	static const char *const zh[] = { "?", "正常", "劣化", "中断", "计划内", "无观测" };
+
+	return (size_t)s < sizeof(zh) / sizeof(zh[0]) ? zh[s] : "?";
+}
+
 bool
 incident_is_open(const struct incident *inc)
 {

@@ -87,6 +87,9 @@ const char *incident_state_name(enum incident_state);		/* "handling" */
 int incident_state_parse(const char *s);			/* -1: none */
 const char *incident_state_zh(enum incident_state);		/* "处理中" */
 const char *incident_field_name(enum incident_field);		/* "root-cause" */
+const char *incident_field_zh(enum incident_field);		/* "根本原因" */
+/* The words of a Chinese reader for a link's state: "中断". */
+const char *incident_link_zh(enum link_state);
 bool incident_is_open(const struct incident *);	/* not closed, archived, cancelled, merged */
 
 /* frees to's fields first; both initialised */

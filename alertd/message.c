@@ -463,9 +463,7 @@ line_time(FILE *o, bool zh, const char *name_zh, const char *name_en, struct wal
 static const char *
 link_state_word(enum link_state s, bool zh)
 {
-	static const char *const words[] = { "", "正常", "劣化", "中断", "计划内", "无观测" };
-
-	return zh && (size_t)s < sizeof(words) / sizeof(words[0]) ? words[s] : link_state_name(s);
+	return zh ? incident_link_zh(s) : link_state_name(s);
 }
 
 /* "segment 3", "ambiguous: 3 or 4" with the words of the segments. */
