@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <getopt.h>
+#include <grp.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -85,6 +86,16 @@ make_for(const struct passwd *pw, const char *path, mode_t mode)
 		log_warning("%s: %s", path, strerror(errno));
 }
 
+/* A root that stays root, but powerless, can give the socket only to a group that it is in. */
+static void
+join_group(const struct alertd_conf *conf)
+{
+	const struct group *gr = conf->control.group == NULL ? NULL : getgrnam(conf->control.group);
+
+	if (gr != NULL && conf->user == NULL && geteuid() == 0 && setgid(gr->gr_gid) != 0)
+		log_warning("group %s: %s", conf->control.group, strerror(errno));
+}
+
 static void
 prepare(const struct alertd_conf *conf)
 {
@@ -107,6 +118,7 @@ drop(const struct shell *sh)
 	int rc;
 
 	prepare(&sh->conf->conf);
+	join_group(&sh->conf->conf);
 	rc = sandbox_drop(sh->conf->conf.user, NULL, why, sizeof(why));
 
 	if (rc != 0)
