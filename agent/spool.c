@@ -21,6 +21,7 @@
 #define BOOT_FILE_LEN (BOOT_ID_LEN + 8)
 #define DAMAGED "damaged."
 #define CURSOR "acked"
+#define TELLERS 256			/* newest batches looked at for gaps that are told */
 #define CURSOR_EVERY 32			/* acknowledged batches between two saves */
 #define MAX_BYTES_DEFAULT (UINT64_C(1) << 30)
 #define MEMORY_DEFAULT (UINT64_C(8) << 20)
@@ -154,16 +155,64 @@ begin_anew(struct spool *s, struct wall now, struct journal_recovery *rec)
 	return rc;
 }
 
-/* Drops from the account what the newest batch already tells. */
-static void
-forget_told_gaps(struct spool *s, uint64_t next_seq)
+static int
+write_cursor(struct spool *s)
 {
-	struct spool_batch last;
+	int rc = s->saved != s->acked ? journal_cursor_save(s->disk, CURSOR, s->acked + 1) : 0;
 
-	if (!gaps_any(&s->gaps) || next_seq < 2 || spool_get(s, next_seq - 1, &last) != 1)
+	if (rc == 0)
+		s->saved = s->acked;
+	return rc;
+}
+
+/*
+ * What is lost counts as acknowledged.  It stands in the file "gap" before the
+ * cursor passes it or it is purged, and until the cursor has passed it: a crash
+ * must neither forget it nor count it again.
+ */
+static int
+write_account(struct spool *s)
+{
+	int rc = 0;
+
+	if (s->gaps_unsaved && !gaps_any(&s->gaps))
+		rc = write_cursor(s);
+	if (rc == 0 && s->gaps_unsaved)
+		rc = gaps_save(&s->gaps, s->disk);
+	if (rc == 0)
+		s->gaps_unsaved = false;
+	return rc;
+}
+
+static int
+save_cursor(struct spool *s)
+{
+	int rc = write_account(s);
+
+	return rc != 0 ? rc : write_cursor(s);
+}
+
+/* Does one of the newest batches tell what is being told? */
+static bool
+is_told(struct spool *s, uint64_t next_seq)
+{
+	uint64_t seq = next_seq > TELLERS ? next_seq - TELLERS : 1;
+	struct spool_batch b;
+
+	for (; seq < next_seq && spool_get(s, seq, &b) == 1; seq = b.seq + 1)
+		if (gaps_are_told_by(&s->gaps, b.data, b.len))
+			return true;
+	return false;
+}
+
+/* After a crash or a failed sync: what was being told either stands in a batch or is told again. */
+static void
+resolve_gaps(struct spool *s, uint64_t next_seq)
+{
+	if (!gaps_are_being_told(&s->gaps))
 		return;
-	if (gaps_forget_told(&s->gaps, last.data, last.len))
-		s->gaps_unsaved = gaps_save(&s->gaps, s->disk) != 0;
+	gaps_resolve(&s->gaps, is_told(s, next_seq));
+	s->gaps_unsaved = true;
 }
 
 static int
@@ -195,7 +244,7 @@ static int
 open_state(struct spool *s, char *why, size_t n)
 {
 	struct journal_stat js;
-	const struct gap *full;
+	const struct gap *lost;
 	uint64_t cursor = 0;
 	int rc = boot_load(s);
 
@@ -216,10 +265,13 @@ open_state(struct spool *s, char *why, size_t n)
 		s->acked = s->numbering_first - 1;
 	s->saved = s->acked;
 	/* Lost by our own account, though the cursor is older and the purge was cut short. */
-	full = &s->gaps.gap[GAP_SPOOL_FULL];
-	if (full->any && full->last_seq > s->acked && full->last_seq < js.next_seq)
-		s->acked = full->last_seq;
-	forget_told_gaps(s, js.next_seq);
+	lost = &s->gaps.telling[GAP_SPOOL_FULL];
+	if (!lost->any || s->gaps.gap[GAP_SPOOL_FULL].last_seq > lost->last_seq)
+		lost = &s->gaps.gap[GAP_SPOOL_FULL];
+	if (lost->any && lost->last_seq > s->acked && lost->last_seq < js.next_seq)
+		s->acked = lost->last_seq;
+	(void)gaps_tell(&s->gaps);	/* the file may be older than the batch that tells it */
+	resolve_gaps(s, js.next_seq);
 	return 0;
 }
 
@@ -257,20 +309,6 @@ close_reader(struct spool *s)
 	journal_reader_close(s->reader);
 	s->reader = NULL;
 	s->reader_seq = 0;
-}
-
-/* What was lost counts as acknowledged: it is written down before the cursor passes it. */
-static int
-save_cursor(struct spool *s)
-{
-	int rc = s->gaps_unsaved ? gaps_save(&s->gaps, s->disk) : 0;
-
-	s->gaps_unsaved = rc != 0;
-	if (rc == 0)
-		rc = journal_cursor_save(s->disk, CURSOR, s->acked + 1);
-	if (rc == 0)
-		s->saved = s->acked;
-	return rc;
 }
 
 void
@@ -380,7 +418,7 @@ reopen(struct spool *s, struct wall now)
 	rc = journal_open(&s->journal, s->disk, &s->journal_opts, &rec);
 	if (rc == 0) {
 		drop_if_written(s);
-		forget_told_gaps(s, next_seq(s));
+		resolve_gaps(s, next_seq(s));
 		return 0;
 	}
 	if (rc != -EBADMSG)
@@ -424,19 +462,22 @@ wait_for_disk(struct spool *s, uint8_t *data, size_t len)
 	s->waiting_n++;
 }
 
+/* Tells what the file says: a crash on the way then finds out whether it was told. */
 static int
 write_gaps(struct spool *s, struct wall now)
 {
 	uint8_t *data;
 	size_t len;
-	int rc;
+	int rc = write_account(s);
 
+	if (rc != 0 || !gaps_tell(&s->gaps))
+		return rc;
 	gaps_pack(&s->gaps, s->boot_id, next_seq(s), &data, &len);
 	rc = write_record(s, now, data, len);
 	free(data);
-	if (rc == 0) {
-		s->gaps = (struct gaps){ 0 };
-		s->gaps_unsaved = true;
+	if (rc != -EIO) {		/* -EIO: reopen() sees what became of it */
+		gaps_resolve(&s->gaps, rc == 0);
+		s->gaps_unsaved = rc == 0;
 	}
 	return rc;
 }
@@ -474,12 +515,9 @@ keep_bounds(struct spool *s)
 		account(s, GAP_SPOOL_FULL, &lost);
 		s->acked = to - 1;
 	}
-	if (s->gaps_unsaved) {		/* what is lost is written down before it goes */
-		rc = gaps_save(&s->gaps, s->disk);
-		s->gaps_unsaved = rc != 0;
-		if (rc != 0)
-			return rc;
-	}
+	rc = write_account(s);		/* before it goes */
+	if (rc != 0)
+		return rc;
 	close_reader(s);
 	return journal_purge(s->journal, to);
 }
@@ -504,8 +542,8 @@ spool_flush(struct spool *s, struct wall now)
 		rc = write_gaps(s, now);
 	if (rc == 0)
 		rc = keep_bounds(s);
-	if (rc == 0 && s->gaps_unsaved)
-		s->gaps_unsaved = gaps_save(&s->gaps, s->disk) != 0;
+	if (rc == 0)
+		(void)write_account(s);	/* if it fails: with the next step */
 	s->error = rc;
 	return rc;
 }

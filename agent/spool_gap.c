@@ -19,13 +19,43 @@ static const char *const reason_text[GAP_REASONS] = {
 	[GAP_DAMAGED] = "spool damaged",
 };
 
+static bool
+any_of(const struct gap *g)
+{
+	for (unsigned i = 0; i < GAP_REASONS; i++)
+		if (g[i].any)
+			return true;
+	return false;
+}
+
 bool
 gaps_any(const struct gaps *g)
 {
-	for (unsigned i = 0; i < GAP_REASONS; i++)
-		if (g->gap[i].any)
-			return true;
-	return false;
+	return any_of(g->gap) || any_of(g->telling);
+}
+
+bool
+gaps_are_being_told(const struct gaps *g)
+{
+	return any_of(g->telling);
+}
+
+bool
+gaps_tell(struct gaps *g)
+{
+	if (any_of(g->telling) || !any_of(g->gap))
+		return false;
+	memcpy(g->telling, g->gap, sizeof g->telling);
+	memset(g->gap, 0, sizeof g->gap);
+	return true;
+}
+
+void
+gaps_resolve(struct gaps *g, bool told)
+{
+	for (unsigned i = 0; i < GAP_REASONS && !told; i++)
+		gaps_add(g, i, &g->telling[i]);
+	memset(g->telling, 0, sizeof g->telling);
 }
 
 void
@@ -96,17 +126,29 @@ gap_count_batch(struct gap *lost, struct gaps *again, const void *data, size_t l
 }
 
 static void
-gap_to_message(const struct gaps *g, unsigned reason, Linkwatch__Pb__Gap *out)
+put_messages(const struct gap *gap, Linkwatch__Pb__Gap *msg, Linkwatch__Pb__Gap **list, size_t *n)
 {
-	const struct gap *gap = &g->gap[reason];
+	for (unsigned i = 0; i < GAP_REASONS; i++) {
+		if (!gap[i].any)
+			continue;
+		linkwatch__pb__gap__init(&msg[*n]);
+		msg[*n].from_ns = gap[i].from_ns;
+		msg[*n].to_ns = gap[i].to_ns;
+		msg[*n].count = gap[i].count;
+		msg[*n].first_seq = gap[i].first_seq;
+		msg[*n].last_seq = gap[i].last_seq;
+		msg[*n].reason = (char *)reason_text[i];
+		list[*n] = &msg[*n];
+		++*n;
+	}
+}
 
-	linkwatch__pb__gap__init(out);
-	out->from_ns = gap->from_ns;
-	out->to_ns = gap->to_ns;
-	out->count = gap->count;
-	out->first_seq = gap->first_seq;
-	out->last_seq = gap->last_seq;
-	out->reason = (char *)reason_text[reason];
+static void
+pack(const Linkwatch__Pb__Batch *b, uint8_t **out, size_t *len)
+{
+	*len = linkwatch__pb__batch__get_packed_size(b);
+	*out = xmalloc(*len);
+	linkwatch__pb__batch__pack(b, *out);
 }
 
 void
@@ -115,71 +157,57 @@ gaps_pack(const struct gaps *g, const uint8_t *boot_id, uint64_t seq, uint8_t **
 	Linkwatch__Pb__Gap msg[GAP_REASONS], *list[GAP_REASONS];
 	Linkwatch__Pb__Batch b = LINKWATCH__PB__BATCH__INIT;
 
-	for (unsigned i = 0; i < GAP_REASONS; i++) {
-		if (!g->gap[i].any)
-			continue;
-		gap_to_message(g, i, &msg[b.n_gap]);
-		list[b.n_gap] = &msg[b.n_gap];
-		b.n_gap++;
-	}
+	put_messages(g->telling, msg, list, &b.n_gap);
 	b.gap = list;
-	if (boot_id != NULL) {
-		b.boot_id.data = (uint8_t *)boot_id;
-		b.boot_id.len = BOOT_ID_LEN;
-	}
+	b.boot_id.data = (uint8_t *)boot_id;
+	b.boot_id.len = BOOT_ID_LEN;
 	b.seq = seq;
-	*len = linkwatch__pb__batch__get_packed_size(&b);
-	*out = xmalloc(*len);
-	linkwatch__pb__batch__pack(&b, *out);
+	pack(&b, out, len);
 }
 
+/* Of a file the last base_ns gaps are being told; of a batch all are. */
 static int
-gaps_unpack(struct gaps *g, const void *data, size_t len)
+gaps_unpack(struct gaps *g, const void *data, size_t len, bool is_file)
 {
 	Linkwatch__Pb__Batch *b = linkwatch__pb__batch__unpack(NULL, len, data);
+	struct gaps telling = { 0 };
+	size_t fresh;
 
-	*g = (struct gaps){ 0 };
+	*g = telling;
 	if (b == NULL)
 		return -EBADMSG;
+	fresh = is_file && b->base_ns >= 0 && (uint64_t)b->base_ns <= b->n_gap ?
+	    b->n_gap - (size_t)b->base_ns : is_file ? b->n_gap : 0;
 	for (size_t i = 0; i < b->n_gap; i++)
-		add_message(g, b->gap[i]);
+		add_message(i < fresh ? g : &telling, b->gap[i]);
+	memcpy(g->telling, telling.gap, sizeof g->telling);
 	linkwatch__pb__batch__free_unpacked(b, NULL);
 	return 0;
 }
 
-static bool
-is_within(const struct gap *told, const struct gap *g)
-{
-	return told->any && g->any && told->count <= g->count && told->from_ns >= g->from_ns &&
-	    told->to_ns <= g->to_ns && told->first_seq >= g->first_seq &&
-	    told->last_seq <= g->last_seq;
-}
-
 bool
-gaps_forget_told(struct gaps *g, const void *data, size_t len)
+gaps_are_told_by(const struct gaps *g, const void *data, size_t len)
 {
 	struct gaps told;
-	bool any = false;
 
-	if (gaps_unpack(&told, data, len) != 0)
+	if (gaps_unpack(&told, data, len, false) != 0 || !gaps_are_being_told(g))
 		return false;
 	for (unsigned i = 0; i < GAP_REASONS; i++) {
-		struct gap *a = &g->gap[i], *b = &told.gap[i];
+		const struct gap *a = &g->telling[i], *b = &told.telling[i];
 
-		if (!is_within(b, a))
-			continue;
-		any = true;
-		a->count -= b->count;
-		/* What came later keeps the whole span: where it began within is not known. */
-		if (a->count == 0 && a->last_seq == b->last_seq && a->to_ns == b->to_ns)
-			*a = (struct gap){ 0 };
+		if (a->any != b->any || a->count != b->count || a->from_ns != b->from_ns ||
+		    a->to_ns != b->to_ns || a->first_seq != b->first_seq ||
+		    a->last_seq != b->last_seq)
+			return false;
 	}
-	return any;
+	return true;
 }
 
 int
 gaps_save(const struct gaps *g, struct disk *disk)
 {
+	Linkwatch__Pb__Gap msg[2 * GAP_REASONS], *list[2 * GAP_REASONS];
+	Linkwatch__Pb__Batch b = LINKWATCH__PB__BATCH__INIT;
 	uint8_t *data;
 	size_t len;
 	int rc;
@@ -191,7 +219,12 @@ gaps_save(const struct gaps *g, struct disk *disk)
 		/* Else a power cut brings it back, and it is told again. */
 		return rc != 0 ? rc : disk->ops->sync_dir(disk);
 	}
-	gaps_pack(g, NULL, 0, &data, &len);
+	put_messages(g->gap, msg, list, &b.n_gap);
+	b.base_ns = -(int64_t)b.n_gap;
+	put_messages(g->telling, msg, list, &b.n_gap);
+	b.base_ns += (int64_t)b.n_gap;
+	b.gap = list;
+	pack(&b, &data, &len);
 	rc = disk_write_file(disk, FILE_NAME, data, len);
 	free(data);
 	return rc;
@@ -205,6 +238,6 @@ gaps_load(struct gaps *g, struct disk *disk)
 
 	*g = (struct gaps){ 0 };
 	if (disk_read_file(disk, FILE_NAME, FILE_MAX, &data, &len) == 0)
-		(void)gaps_unpack(g, data, len);
+		(void)gaps_unpack(g, data, len, true);
 	free(data);
 }
