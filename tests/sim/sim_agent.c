@@ -180,6 +180,7 @@ agent_start(struct proc *p)
 	    &a->spool, p->view, p->world->rng, &so, clock_wall(&p->clock), why, sizeof why);
 
 	a->tick_due = 0;
+	a->born = p->world->now;
 	world_trace(p->world, "%s: starts: %d %s", p->name, r, why);
 	if (r != 0) {			/* it exits, and is started again */
 		a->spool = NULL;
@@ -241,7 +242,8 @@ sim_agent_is_done(const struct sim_agent *a)
 	struct spool_stat st;
 	struct uplink_stat us;
 
-	if (!a->proc.up || a->spool == NULL)
+	/* What an earlier life lost is told with the first step. */
+	if (!a->proc.up || a->spool == NULL || a->proc.world->now - a->born < 3 * NS_PER_S)
 		return false;
 	spool_stat(a->spool, &st);
 	uplink_stat(a->uplink, &us);

@@ -23,6 +23,7 @@ struct sim_agent {
 	uint64_t next_sample;		/* goes on over all lives */
 	uint64_t waiting_since;		/* samples from here on are not sure; 0: all are */
 	uint64_t max_bytes, memory_bytes, segment_bytes;	/* of the spool; 0: its defaults */
+	int64_t born;			/* true time of this life's begin */
 	bool silent;			/* makes nothing any more */
 	bool link_down;			/* all packets of its links are lost */
 	int64_t tick_due;		/* of the uplink */
