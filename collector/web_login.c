@@ -23,7 +23,8 @@
 
 #define QUEUE_MAX 32
 #define KEY_MAX 160
-#define PARALLEL_MAX 4		/* tries of one address that may wait: a burst is no way round the limiter */
+/* Tries of one address that may wait: a burst is no way round the limiter. */
+#define PARALLEL_MAX 4
 #define COOKIE_OFF "__Host-lw=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict"
 
 struct try {
