@@ -3,6 +3,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ from lab import TOP, WEB, Stack, main, test, wait_for
 
 @test
 def page_of_the_whole_stack(lab):
-    """Log in, wall, graph, zoom, incident, both languages, no console error: tests/web/test_web.py."""
+    """Log in, wall, graph, zoom, incident handled to its end, both languages, no console error: tests/web/test_web.py."""
     lab.start_impair('10.200.0.0/16 delay=5ms jitter=2ms')
     stack = Stack(lab, 'page')
     stack.collector_conf['store'] = {'age': '2s'}
@@ -26,9 +27,11 @@ def page_of_the_whole_stack(lab):
     wait_for(lambda: len(stack.samples('xuhui')) > 15, 40, 'a quarter of a minute of samples', step=1)
     r = subprocess.run(
         ['/usr/bin/python3', os.path.join(TOP, 'tests', 'web', 'test_web.py')], check=False, capture_output=True,
-        text=True, timeout=240,
+        text=True, timeout=420,
         env={**os.environ, 'LINKWATCH_URL': f'https://127.0.0.1:{WEB}/', 'LINKWATCH_USER': 'admin',
-             'LINKWATCH_PASSWORD': 'lab-password', 'LINKWATCH_INCIDENT': '1', 'HOME': lab.dir})
+             'LINKWATCH_PASSWORD': 'lab-password', 'LINKWATCH_INCIDENT': '1', 'HOME': lab.dir,
+             'LINKWATCH_MEND': shlex.join([lab.program('tests/impair/impair'), 'ctl', lab.path('impair.sock'),
+                                           'set 10.200.1.1 down=0'])})
     print(''.join(f'     {l}\n' for l in r.stdout.splitlines()), end='')
     assert r.returncode == 0 and re.search(r'^[1-9]\d* passed, 0 failed$', r.stdout, re.M), r.stdout + r.stderr
     stack.stop()

@@ -5,12 +5,15 @@
 
 With LINKWATCH_URL, LINKWATCH_USER and LINKWATCH_PASSWORD in the environment it looks at
 a stack that runs already; then the page of an incident is tried too, if there is one, and
-LINKWATCH_INCIDENT=1 makes its absence a failure.  Ends with "N passed, N failed".
+LINKWATCH_INCIDENT=1 makes its absence a failure; LINKWATCH_MEND is a command that ends
+its fault, and then it is handled to its end.  Ends with "N passed, N failed".
 """
 import argparse
 import json
 import os
+import subprocess
 import sys
+import time
 import traceback
 
 sys.dont_write_bytecode = True
@@ -189,7 +192,9 @@ class Tests:
         self.b.wait("return document.querySelector('#main .card').children.length > 0", "the list or its empty state")
         self.b.click("[data-show='showAll']")
         self.shot("incidents-zh")
-        row = self.b.run("const a = document.querySelector('td.t a'); return a && a.getAttribute('href')")
+        row = self.b.run("const a = [...document.querySelectorAll('td.t a')].map(x => x.getAttribute('href'));"
+                         "const n = (x) => Number(x.split('/').pop());"
+                         "return a.length ? a.sort((x, y) => n(x) - n(y))[0] : null")     # the oldest
         if row is None:
             check("LINKWATCH_INCIDENT" not in os.environ, "there is no incident")
             check(self.b.run("return document.querySelector('.empty') !== null"), "no rows and no words either")
@@ -203,6 +208,50 @@ class Tests:
         self.b.click("form[data-act='note'] button")
         self.b.wait("return document.querySelector('.timeline').innerText.includes(%s)" % json.dumps(note),
                     "the note in the time line")
+        if "LINKWATCH_MEND" in os.environ:
+            self.handle_incident()
+
+    def act(self, name, state=None):
+        """Presses the button of one action; waits for the state, or without one for a refusal."""
+        self.b.click("form[data-act='%s'] button" % name)
+        if state is None:
+            self.b.wait("const e = document.querySelector('.told');"
+                        "return e.dataset.kind === 'bad' && e.innerText !== ''", name + " to be refused")
+            return self.text(".told")
+        self.b.wait("return document.querySelector('.page-head .istate').dataset.istate === '%s'" % state,
+                    "%s to lead to %s" % (name, state))
+        return self.text(".told")
+
+    def fill(self, css, value):
+        self.b.run("const e = document.querySelector(arguments[0]); e.value = arguments[1];", css, value)
+
+    def handle_incident(self):
+        """Acknowledge, close too early, mend, close, reopen, cancel: all with the mouse."""
+        self.b.type("#ack-note", "已联系厂商")
+        self.b.type("#ack-eta", "23:59")
+        self.act("ack", "handling")
+        check("已联系厂商" in self.text(".timeline"), "the note of the acknowledgement is lost")
+        check("故障仍在" in self.act("close"), "closed while the link is down: " + self.text(".told"))
+        subprocess.run(os.environ["LINKWATCH_MEND"], shell=True, check=True)
+        self.b.wait("return ['recovered', 'review'].includes("
+                    "document.querySelector('.page-head .istate').dataset.istate)", "the recovery", 90)
+        end = time.monotonic() + 90
+        while "缺少" not in (told := self.act("close")):
+            check("恢复后仅正常" in told and time.monotonic() < end, "not asked for the fields: " + told)
+            time.sleep(1)
+        for name, value in (("cause", "101"), ("root-cause", "光缆被挖断"), ("responsible", "施工方"),
+                            ("measure", "已熔接"), ("grade-final", "3")):
+            self.fill("#field-" + name, value)
+        self.act("close", "closed")
+        check("光缆被挖断" in self.text(), "the root cause is not shown")
+        self.shot("incident-closed-zh")
+        self.b.type("#reopen-note", "复测")
+        self.act("reopen", "handling")
+        self.b.type("#cancel-note", "误报")
+        self.act("cancel", "cancelled")
+        check("误报" in self.text(".timeline"), "the reason of the cancellation is lost")
+        refused = self.b.console()      # the answers 409 that were meant
+        check(all("409" in m for m in refused), "on the console: %r" % refused)
 
     def test_14_english(self):
         self.b.go(self.url + "/")
