@@ -42,7 +42,11 @@ struct conn_handler {
 	void (*refused)(void *arg, const char *address, const char *why);
 };
 
-static inline int conn_send(struct conn *c, uint8_t t, const void *p, size_t n) { return c->ops->send(c, t, p, n); }
+static inline int
+conn_send(struct conn *c, uint8_t t, const void *p, size_t n)
+{
+	return c->ops->send(c, t, p, n);
+}
 static inline size_t conn_queued(const struct conn *c) { return c->ops->queued(c); }
 static inline void conn_pause(struct conn *c, int on) { c->ops->pause(c, on); }
 static inline void conn_close(struct conn *c) { c->ops->close(c); }

@@ -46,7 +46,8 @@ int tls_listen(struct tls_server **out, struct event_base *, struct ssl_ctx_st *
 uint16_t tls_server_port(const struct tls_server *);
 void tls_server_context(struct tls_server *, struct ssl_ctx_st *);	/* for new connections */
 size_t tls_server_conns(const struct tls_server *);	/* open, shaking hands or closing */
-/* Ends all connections at once; each that was opened gets closed().  Not from a callback; NULL is allowed. */
+/* Ends all connections at once; each that was opened gets closed().  Not from a callback; NULL is
+ * allowed. */
 void tls_server_free(struct tls_server *);
 
 /*

@@ -33,9 +33,8 @@ sim_plan_new(int agents)
 	n += (size_t)snprintf(yaml + n, sizeof yaml - n, "links:\n");
 	for (int i = 0; i < agents * 2; i++)
 		n += (size_t)snprintf(yaml + n, sizeof yaml - n,
-		    "  - {id: l%d, agent: a%d, probe: icmp, target: 192.0.2.%d, step: 1s, count: 5, "
-		    "timeout: 500ms, class: A, name: \"链路%d\", "
-		    "name_en: link %d}\n",
+		    "  - {id: l%d, agent: a%d, probe: icmp, target: 192.0.2.%d, step: 1s, "
+		    "count: 5, timeout: 500ms, class: A, name: \"链路%d\", name_en: link %d}\n",
 		    i % 2, i / 2, i + 1, i, i);
 	if (links_parse(yaml, n, "links.yaml", &plan, &errs) != 0)
 		conf_errors_print(&errs, stderr);

@@ -25,7 +25,7 @@ struct sim_disk_faults {
 	/* Planted bugs. */
 	bool lazy_sync;			/* a sync of a file does nothing and says 0 */
 	bool lazy_sync_dir;
-	bool late_sync;			/* of a segment: done when something else was written after it */
+	bool late_sync;			/* of a segment: done only after the next write */
 };
 
 struct sim_disk_stat { uint64_t writes, syncs, sync_dirs, failed_syncs, full, cuts; };

@@ -363,7 +363,7 @@ outage_ends(struct told *t, struct outage *o)
 			    "link %s/%s lost %" PRIu32 " steps in a row up to %.0f s, and no "
 			    "incident says so",
 			    o->agent, o->link, o->lost, (double)(o->last_ns - SIM_EPOCH) / 1e9);
-		else if (!anybody_heard(t, inc->number) && inc->acked.ns == 0)	/* a person was quicker */
+		else if (!anybody_heard(t, inc->number) && inc->acked.ns == 0)
 			world_fail(t->world, "incident %" PRIu64 " (%s/%s) was told to nobody",
 			    inc->number, o->agent, o->link);
 	}
