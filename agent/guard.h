@@ -24,7 +24,7 @@ struct target;
 
 /* 0, or -EINVAL: *bad is the index of the rule that is neither network nor name. */
 int guard_new(struct guard **out, char *const *allow, size_t n, uint64_t max_pps, size_t *bad);
-void guard_free(struct guard *);
+void guard_free(struct guard *);	/* NULL is allowed */
 
 /* May packets go to this address, when the target was given as name (NULL: as an address)? */
 bool guard_allows(const struct guard *, const char *name, const struct sockaddr *to);

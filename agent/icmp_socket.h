@@ -35,7 +35,7 @@ struct icmp_receiver {
 /* 0 or -errno with a line in why. */
 int icmp_socket_open(struct icmp_socket **out, bool v6, const struct icmp_key *key,
     char *why, size_t n);
-void icmp_socket_close(struct icmp_socket *);
+void icmp_socket_close(struct icmp_socket *);	/* and frees; NULL is allowed */
 enum icmp_mode icmp_socket_mode(const struct icmp_socket *);	/* NULL: NONE */
 /* Datagrams that the kernel dropped for want of room, since open. */
 uint32_t icmp_socket_drops(struct icmp_socket *);

@@ -51,7 +51,9 @@ void icmp_wire_parse_ip4(const uint8_t *p, size_t n, const struct icmp_key *key,
 /* An ICMP message without IP header.  checked: the kernel has seen to its checksum. */
 void icmp_wire_parse_4(const uint8_t *p, size_t n, bool checked, const struct icmp_key *,
     struct icmp_news *out);
+/* The same of ICMPv6, whose checksum the kernel has always seen to. */
 void icmp_wire_parse_6(const uint8_t *p, size_t n, const struct icmp_key *, struct icmp_news *out);
 /* enum cause of an error's type and code; CAUSE_NONE: it does not end a request. */
 uint32_t icmp_wire_cause(bool v6, uint8_t type, uint8_t code);
+/* SipHash-2-4 of n bytes. */
 uint64_t icmp_wire_siphash(const uint64_t key[2], const uint8_t *p, size_t n);

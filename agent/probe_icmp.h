@@ -32,4 +32,5 @@ int icmp_attach(struct icmp *, struct event_base *base);
 void icmp_free(struct icmp *);		/* NULL is allowed; no probe may be open */
 /* Reads all that has come, now. */
 void icmp_drain(struct icmp *);
+/* Counts since icmp_new(). */
 void icmp_stat(struct icmp *, struct icmp_stat *);

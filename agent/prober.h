@@ -36,8 +36,9 @@ struct prober_opts {
 	void *arg;
 };
 
+/* 0 with *out, which probes nothing before prober_plan(); or -ENOMEM. */
 int prober_new(struct prober **out, const struct prober_opts *);
-void prober_free(struct prober *);
+void prober_free(struct prober *);	/* closes every link; NULL is allowed */
 
 /* Adopts a plan.  *result is malloc'd: free with linkwatch__pb__plan_result__free_unpacked(). */
 void prober_plan(struct prober *, const Linkwatch__Pb__Plan *plan,
@@ -46,4 +47,5 @@ void prober_plan(struct prober *, const Linkwatch__Pb__Plan *plan,
 void prober_guard(struct prober *, struct guard *guard);
 /* Closes and reopens the links of a kind (their credentials changed). */
 void prober_restart_kind(struct prober *, uint32_t kind);
+/* What stands and what was counted; begins loop_lag_ns anew. */
 void prober_stat(struct prober *, struct prober_stat *);

@@ -38,4 +38,5 @@ void resolver_free(struct resolver *);
  */
 struct resolver_query *resolver_ask(struct resolver *, const char *host, int family,
     uint16_t port, resolver_done *done, void *arg);
+/* No answer follows; the query is gone.  NULL is allowed. */
 void resolver_cancel(struct resolver *, struct resolver_query *);

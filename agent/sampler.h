@@ -35,9 +35,10 @@ struct sampler {
 	struct sampler_step step[SAMPLER_OPEN];
 };
 
+/* For one link, whose name is borrowed and outlives it; count requests a step. */
 void sampler_init(struct sampler *, const char *link, uint32_t count, int64_t step_ns,
     int64_t timeout_ns);
-void sampler_fini(struct sampler *);
+void sampler_fini(struct sampler *);	/* open steps are dropped */
 
 /* The token of a request: unique for 2^53 steps. */
 static inline uint64_t sampler_token(uint64_t step, uint32_t packet) { return step << 10 | packet; }

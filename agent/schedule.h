@@ -59,6 +59,7 @@ struct schedule_action {
 	int64_t late_ns;		/* behind its time */
 };
 
+/* Empty: nothing is due. */
 struct schedule *schedule_new(void);
 void schedule_free(struct schedule *);	/* entries are the owners' */
 
@@ -68,6 +69,7 @@ void schedule_free(struct schedule *);	/* entries are the owners' */
  */
 void schedule_add(struct schedule *, struct schedule_entry *, void *user, int64_t step_ns,
     uint32_t count, int64_t timeout_ns, double phase, struct mono now, int64_t wall_ns);
+/* It must stand in the schedule; nothing of it falls due any more. */
 void schedule_remove(struct schedule *, struct schedule_entry *);
 
 /* The earliest thing that is due; false: nothing is at now.  Call until false. */

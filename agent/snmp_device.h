@@ -45,7 +45,9 @@ struct snmp_device_env {
 /* env is borrowed; of target only what is needed is copied. */
 struct snmp_device *snmp_device_new(const struct snmp_device_env *env, uint32_t id,
     const struct target *target);
+/* A poll under way ends unanswered; NULL is allowed. */
 void snmp_device_free(struct snmp_device *);
+/* As given to snmp_device_new(). */
 uint32_t snmp_device_id(const struct snmp_device *);
 /* Begins a poll; one that is still under way ends first, as a timeout. */
 void snmp_device_poll(struct snmp_device *, uint64_t token, const struct sockaddr_storage *to,

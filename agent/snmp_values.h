@@ -52,6 +52,7 @@ struct snmp_reading {
 	double cpu, memory, storage;	/* ratios from tables; < 0: none */
 };
 
+/* Nothing read yet, at this moment. */
 void snmp_reading_init(struct snmp_reading *, int64_t at_ns);
 /* Takes a value in; true if it is of a kind that this slot can hold. */
 bool snmp_reading_add(struct snmp_reading *, enum snmp_slot, const struct snmp_value *);
@@ -65,11 +66,16 @@ struct snmp_tables {
 	double storage;			/* fullest fixed disk; < 0: none */
 	double memory;			/* RAM; < 0: none */
 };
+
+/* No row yet. */
 void snmp_tables_init(struct snmp_tables *);
+/* The load of one more processor in percent; what is none is left out. */
 void snmp_tables_cpu(struct snmp_tables *, const struct snmp_value *load);
 enum snmp_storage { STORAGE_OTHER, STORAGE_RAM, STORAGE_DISK };
+/* One more row of hrStorageTable, in its own units; what makes no sense is left out. */
 void snmp_tables_storage(struct snmp_tables *, enum snmp_storage, const struct snmp_value *size,
     const struct snmp_value *used);
+/* What the rows came to, into the reading. */
 void snmp_reading_tables(struct snmp_reading *, const struct snmp_tables *);
 
 /*

@@ -33,6 +33,7 @@ void snmp_worker_free(struct snmp_worker *);
 /* Other credentials from now on; sessions begin anew. */
 void snmp_worker_credentials(struct snmp_worker *, const struct snmp_credential *credential,
     size_t n);
+/* Is there a credential of this name? */
 bool snmp_worker_knows(const struct snmp_worker *, const char *credential);
 
 typedef void snmp_worker_done(void *arg, const struct probe_result *r);

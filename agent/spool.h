@@ -63,6 +63,7 @@ void spool_close(struct spool *);	/* saves the cursor; NULL is allowed */
 
 /* BOOT_ID_LEN bytes.  Another one after spool_restart(), and after damage found while running. */
 const uint8_t *spool_boot_id(const struct spool *);
+/* What it holds, and counts since spool_open(). */
 void spool_stat(const struct spool *, struct spool_stat *);
 
 /*

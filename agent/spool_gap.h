@@ -32,7 +32,9 @@ struct gaps {
 	struct gap telling[GAP_REASONS];
 };
 
+/* Is there a loss that is not told, or being told? */
 bool gaps_any(const struct gaps *);
+/* Widens the gap of this reason; if !lost->any, nothing. */
 void gaps_add(struct gaps *, enum gap_reason, const struct gap *lost);
 /* What there is is being told from now on.  false: there is nothing, or an earlier telling is not
  * resolved. */
@@ -41,6 +43,7 @@ bool gaps_tell(struct gaps *);
 void gaps_resolve(struct gaps *, bool told);
 /* Do these bytes (a packed Batch) tell exactly what is being told? */
 bool gaps_are_told_by(const struct gaps *, const void *data, size_t len);
+/* Between a gaps_tell() that gave true and its gaps_resolve()? */
 bool gaps_are_being_told(const struct gaps *);
 /*
  * Counts the samples of a packed batch into *lost (its numbers only if numbered); the gaps that it

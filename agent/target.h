@@ -38,7 +38,8 @@ struct target {
 
 /* 0 with *out (target_fini() frees what it holds), or -EINVAL with a line in why. */
 int target_init(struct target *out, const Linkwatch__Pb__Link *link, char *why, size_t n);
-void target_fini(struct target *);
+void target_fini(struct target *);	/* a zeroed one is allowed */
+/* Would both be probed in just the same way, under the same name? */
 bool target_equal(const struct target *, const struct target *);
 /* Is host an address literal?  Then *out and the length of it, else 0. */
 socklen_t target_literal(const char *host, uint16_t port, struct sockaddr_storage *out);

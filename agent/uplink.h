@@ -93,7 +93,9 @@ void uplink_set_plan_revision(struct uplink *, uint64_t revision);
 /* Drops the session and starts anew at once (new certificate, new collectors). */
 void uplink_reconnect(struct uplink *, size_t collectors);
 
+/* How the session stands, and counts since uplink_new(). */
 void uplink_stat(const struct uplink *, struct uplink_stat *);
+/* Static, for logs: "up". */
 const char *uplink_state_name(enum uplink_state);
 
 extern const struct conn_handler uplink_handler;	/* arg: the struct uplink */

@@ -12,6 +12,7 @@
 
 struct hashmap;
 
+/* Empty; keys are copied. */
 struct hashmap *hashmap_new(void);
 void hashmap_free(struct hashmap *);	/* NULL is allowed; values are left alone */
 /* NULL: no such key. */

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 
+/* All of these abort when there is no memory; free() what they return. */
 void *xmalloc(size_t n) __attribute__((malloc, returns_nonnull));
 /* n elements of size bytes, zeroed. */
 void *xcalloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull));

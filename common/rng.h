@@ -15,7 +15,9 @@ struct rng {
 
 struct rng_seed { struct rng rng; uint64_t s[4]; };
 
+/* The kernel's; static. */
 struct rng *rng_real(void);
+/* The same numbers for the same seed; lives in *storage. */
 struct rng *rng_seeded(struct rng_seed *storage, uint64_t seed);
 
 uint64_t rng_u64(struct rng *);
