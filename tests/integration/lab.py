@@ -369,7 +369,7 @@ def assert_whole(records, agent='a1'):
     for b in (r for r in records if r['type'] == 'batch' and r['agent'] == agent):
         seqs.setdefault(b['boot'], []).append(b['seq'])
     for boot, numbers in seqs.items():
-        expected = list(range(numbers[0], numbers[0] + len(numbers)))
+        expected = list(range(1, len(numbers) + 1))
         assert numbers == expected, f'batches of boot {boot}: {numbers}'
     assert not [r for r in records if r['type'] == 'gap'], 'gaps were told'
     starts = {}
