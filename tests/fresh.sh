@@ -56,15 +56,16 @@ mkdir "$root/src"
 mount --bind -o ro "$top" "$root/src"
 say "bootstrapped in $((SECONDS - begin)) s"
 
-inside() { chroot "$root" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb "$@"; }
+inside() { chroot "$root" /usr/bin/env -i -C "${in:-/}" HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb "$@"; }
 
 inside git config --global --add safe.directory '*'
 inside git clone -q /src /root/linkwatch
-ran=$root/root/linkwatch/run
+in=/root/linkwatch
+ran=$root$in/run
 
 # make run, up to the first graph
 begin=$SECONDS
-inside make -C /root/linkwatch run >"$root/run.log" 2>&1 &
+inside make run >"$root/run.log" 2>&1 &
 while ! grep -q '^ready:' "$root/run.log"; do
 	kill -0 $! 2>/dev/null || { tail -n 40 "$root/run.log" >&2; die "make run ended before it was ready"; }
 	[ $((SECONDS - begin)) -lt 900 ] || { tail -n 40 "$root/run.log" >&2; die "make run is not ready after 900 s"; }
@@ -72,16 +73,16 @@ while ! grep -q '^ready:' "$root/run.log"; do
 done
 say "make run is ready after $((SECONDS - begin)) s: $(grep '^ready:' "$root/run.log")"
 begin=$SECONDS
-inside /usr/bin/python3 /root/linkwatch/tests/integration/graph.py /root/linkwatch/run service ||
+inside /usr/bin/python3 tests/integration/graph.py run service ||
     die "no graph"
 say "first graph after $((SECONDS - begin)) s"
-inside make -C /root/linkwatch break
+inside make break
 for _ in $(seq 120); do
 	! grep -qs . "$ran/outbox/sms.txt" || break
 	sleep 0.5
 done
 say "SMS: $(tail -n 2 "$ran/outbox/sms.txt" 2>/dev/null || echo none)"
-inside make -C /root/linkwatch mend
+inside make mend
 kill -TERM "$(cat "$ran/lock")"
 wait || :
 tail -n 3 "$root/run.log"
@@ -89,7 +90,7 @@ tail -n 3 "$root/run.log"
 # make test
 begin=$SECONDS
 code=0
-inside make -C /root/linkwatch test 2>&1 | tee "$root/test.log" | grep -E '^(ok|FAIL|deps:)|passed|^    ' || :
+inside make test 2>&1 | tee "$root/test.log" | grep -E '^(ok|FAIL|deps:)|passed|^    ' || :
 tail -n 1 "$root/test.log" | grep -qE '^[0-9]+ passed, 0 failed$' || code=1
 say "make test took $((SECONDS - begin)) s: $(tail -n 1 "$root/test.log")"
 exit $code
