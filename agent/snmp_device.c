@@ -626,7 +626,8 @@ snmp_device_new(const struct snmp_device_env *env, uint32_t id, const struct tar
 	d->discovery_fd = -1;
 	d->chunk_max = CHUNK_MAX;
 	for (; d->nameds < t->oids; d->nameds++)
-		snmp_var_parse(&d->named[d->nameds], SNMP_OID0 + d->nameds, t->oid[d->nameds]);
+		snmp_var_parse(&d->named[d->nameds], SNMP_OID0 + d->nameds,
+		    t->oid[d->nameds].oid);
 	d->var = xcalloc(SNMP_VARS_MAX, sizeof *d->var);
 	return d;
 }

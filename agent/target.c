@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -30,6 +31,17 @@ host_is_valid(const char *s)
 		return false;
 	for (; *s != '\0'; s++)
 		if (!isalnum((unsigned char)*s) && strchr("._-:%", *s) == NULL)
+			return false;
+	return true;
+}
+
+static bool
+device_is_valid(const char *s)
+{
+	if (strlen(s) >= IFNAMSIZ)
+		return false;
+	for (; *s != '\0'; s++)
+		if (*s <= ' ' || *s > '~' || *s == '/')
 			return false;
 	return true;
 }
@@ -121,6 +133,13 @@ check_numbers(const Linkwatch__Pb__Link *l, char *why, size_t n)
 		return snprintf(why, n, "port %u", l->port), -EINVAL;
 	if (l->probe == PROBE_TCP && l->port == 0)
 		return snprintf(why, n, "tcp without a port"), -EINVAL;
+	if (l->ttl > 255 || l->dscp > 63)
+		return snprintf(why, n, "ttl %u or dscp %u, expected at most 255 and 63", l->ttl,
+		    l->dscp), -EINVAL;
+	if (!device_is_valid(l->device))
+		return snprintf(why, n, "device is not the name of an interface"), -EINVAL;
+	if (l->server_name[0] != '\0' && !host_is_valid(l->server_name))
+		return snprintf(why, n, "server_name is not a host name"), -EINVAL;
 	if (l->probe == PROBE_ICMP && l->size > TARGET_SIZE_MAX)
 		return snprintf(why, n, "size of %u, expected at most %d", l->size,
 		    TARGET_SIZE_MAX), -EINVAL;
@@ -132,19 +151,32 @@ check_numbers(const Linkwatch__Pb__Link *l, char *why, size_t n)
 static int
 check_snmp(const Linkwatch__Pb__Link *l, char *why, size_t n)
 {
+	bool interface = l->interface[0] != '\0' || l->alias[0] != '\0';
+
 	if (!text_is_valid(l->credential) || l->credential[0] == '\0')
 		return snprintf(why, n, "snmp without a credential"), -EINVAL;
 	if (!text_is_valid(l->interface))
 		return snprintf(why, n, "interface name with unprintable bytes"), -EINVAL;
+	if (!text_is_valid(l->alias))
+		return snprintf(why, n, "alias with unprintable bytes"), -EINVAL;
+	if (interface && l->interface[0] != '\0' && l->alias[0] != '\0')
+		return snprintf(why, n, "both interface and alias"), -EINVAL;
 	if (l->n_oid > TARGET_OIDS_MAX)
 		return snprintf(why, n, "%zu oids, expected at most %d", l->n_oid,
 		    TARGET_OIDS_MAX), -EINVAL;
 	for (size_t i = 0; i < l->n_oid; i++)
 		if (!oid_is_valid(l->oid[i]))
 			return snprintf(why, n, "oid %zu is not of the form 1.3.6.1", i + 1), -EINVAL;
-	if (1 + (l->interface[0] != '\0' ? 8 : 0) + (l->host ? 3 : 0) + l->n_oid > SAMPLE_VALUES)
+	if ((l->n_oid_type != 0 && l->n_oid_type != l->n_oid) ||
+	    (l->n_oid_scale != 0 && l->n_oid_scale != l->n_oid))
+		return snprintf(why, n, "columns of oids differ in length"), -EINVAL;
+	for (size_t i = 0; i < l->n_oid; i++)
+		if ((l->n_oid_type > 0 && l->oid_type[i] > OID_TYPE_MAX) ||
+		    (l->n_oid_scale > 0 && !isfinite(l->oid_scale[i])))
+			return snprintf(why, n, "type or scale of oid %zu", i + 1), -EINVAL;
+	if (1 + (interface ? 8 : 0) + (l->host ? 3 : 0) + l->n_oid > SAMPLE_VALUES)
 		return snprintf(why, n, "more than %d values in a sample", SAMPLE_VALUES), -EINVAL;
-	if (l->interface[0] == '\0' && !l->host && l->n_oid == 0)
+	if (!interface && !l->host && l->n_oid == 0)
 		return snprintf(why, n, "snmp without interface, host or oid"), -EINVAL;
 	return 0;
 }
@@ -153,6 +185,21 @@ static char *
 copy_or_null(const char *s)
 {
 	return s[0] != '\0' ? xstrdup(s) : NULL;
+}
+
+static void
+fill_snmp(struct target *out, const Linkwatch__Pb__Link *l)
+{
+	out->credential = copy_or_null(l->credential);
+	out->interface = copy_or_null(l->interface);
+	out->alias = copy_or_null(l->alias);
+	out->host_values = l->host;
+	for (size_t i = 0; i < l->n_oid; i++)
+		out->oid[out->oids++] = (struct target_oid){
+			.oid = xstrdup(l->oid[i]),
+			.type = l->n_oid_type > 0 ? l->oid_type[i] : OID_AUTO,
+			.scale = l->n_oid_scale > 0 ? l->oid_scale[i] : 1,
+		};
 }
 
 int
@@ -186,13 +233,14 @@ target_init(struct target *out, const Linkwatch__Pb__Link *l, char *why, size_t 
 	out->count = l->probe == PROBE_SNMP ? 1 : l->count;
 	if (l->probe == PROBE_ICMP)
 		out->size = l->size < TARGET_SIZE_MIN ? TARGET_SIZE_MIN : l->size;
-	if (l->probe == PROBE_SNMP) {
-		out->credential = copy_or_null(l->credential);
-		out->interface = copy_or_null(l->interface);
-		out->host_values = l->host;
-		for (; out->oids < l->n_oid; out->oids++)
-			out->oid[out->oids] = xstrdup(l->oid[out->oids]);
-	}
+	out->df = l->probe == PROBE_ICMP && l->df;
+	out->dscp = (uint8_t)l->dscp;
+	out->ttl = (uint8_t)l->ttl;
+	memcpy(out->device, l->device, strlen(l->device) + 1);
+	out->tls = l->probe == PROBE_TCP && l->tls;
+	out->server_name = copy_or_null(l->server_name);
+	if (l->probe == PROBE_SNMP)
+		fill_snmp(out, l);
 	return 0;
 }
 
@@ -202,8 +250,10 @@ target_fini(struct target *t)
 	free(t->host);
 	free(t->credential);
 	free(t->interface);
+	free(t->alias);
+	free(t->server_name);
 	for (size_t i = 0; i < t->oids; i++)
-		free(t->oid[i]);
+		free(t->oid[i].oid);
 	*t = (struct target){ 0 };
 }
 
@@ -221,11 +271,14 @@ target_equal(const struct target *a, const struct target *b)
 	    a->count != b->count || a->size != b->size || a->family != b->family ||
 	    !same_text(a->credential, b->credential) ||
 	    !same_text(a->interface, b->interface) || a->host_values != b->host_values ||
-	    a->oids != b->oids || a->source_len != b->source_len ||
+	    a->df != b->df || a->dscp != b->dscp || a->ttl != b->ttl || a->tls != b->tls ||
+	    strcmp(a->device, b->device) != 0 || !same_text(a->server_name, b->server_name) ||
+	    !same_text(a->alias, b->alias) || a->oids != b->oids || a->source_len != b->source_len ||
 	    memcmp(&a->source, &b->source, a->source_len) != 0)
 		return false;
 	for (size_t i = 0; i < a->oids; i++)
-		if (!same_text(a->oid[i], b->oid[i]))
+		if (!same_text(a->oid[i].oid, b->oid[i].oid) || a->oid[i].type != b->oid[i].type ||
+		    a->oid[i].scale != b->oid[i].scale)
 			return false;
 	return true;
 }

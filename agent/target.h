@@ -19,6 +19,13 @@
 #define TARGET_SIZE_MAX 8952
 #define TARGET_OIDS_MAX 16		/* ROLE_OID0 .. ROLE_MAX */
 
+/* A named object of a device: what it is told as. */
+struct target_oid {
+	char *oid;
+	uint32_t type;			/* enum oid_type */
+	double scale;
+};
+
 struct target {
 	char id[ID_MAX + 1];
 	uint32_t kind;			/* enum probe_kind */
@@ -28,9 +35,15 @@ struct target {
 	uint32_t count;			/* requests in a step; 1 for snmp */
 	uint32_t size;			/* ICMP payload */
 	int family;			/* AF_UNSPEC, AF_INET, AF_INET6 */
+	bool df;			/* icmp: may not be fragmented */
+	uint8_t dscp, ttl;		/* icmp, tcp; ttl 0: the system's */
+	char device[16];		/* icmp, tcp: interface to leave by; "": any */
+	bool tls;			/* tcp: shake hands too */
+	char *server_name;		/* tcp with tls; NULL: host, if it is a name */
 	char *credential, *interface;	/* snmp; NULL: none */
+	char *alias;			/* snmp: pattern of ifAlias; NULL: none */
 	bool host_values;		/* snmp: CPU, memory, storage */
-	char *oid[TARGET_OIDS_MAX];
+	struct target_oid oid[TARGET_OIDS_MAX];
 	size_t oids;
 	struct sockaddr_storage source;	/* source_len 0: any */
 	socklen_t source_len;

@@ -110,7 +110,7 @@ zigzag(int64_t v)
 static bool
 role_is_known(uint32_t role)
 {
-	return (role >= ROLE_IN_BPS && role <= ROLE_UPTIME_S) ||
+	return (role >= ROLE_IN_BPS && role <= ROLE_CERT_DAYS) ||
 	    (role >= ROLE_OID0 && role <= ROLE_MAX);
 }
 

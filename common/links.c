@@ -31,6 +31,8 @@ static const char *const segment_names[] = {
 };
 static const char *const family_names[] = { "any", "4", "6", NULL };
 
+static const char *const oid_type_names[] = { "auto", "gauge", "counter", NULL };
+
 #define ROW(s, m, ...) { .offset = offsetof(struct s, m), __VA_ARGS__ }
 
 static const struct conf_key vendor_keys[] = {
@@ -84,6 +86,28 @@ static const struct conf_schema limits_schema = {
 	.where = SIZE_MAX,
 };
 
+static void check_object(void *obj, const struct conf_scope *scope);
+
+static const struct conf_key object_keys[] = {
+	ROW(links_object, oid, .name = "oid", .type = CONF_STR, .flags = CONF_REQUIRED,
+	    .help = "The object, numeric such as 1.3.6.1.2.1.25.1.6.0."),
+	ROW(links_object, name, .name = "name", .type = CONF_STR, .min = 1, .max = 32,
+	    .help = "What people call it; its numbers if left out."),
+	ROW(links_object, unit, .name = "unit", .type = CONF_STR, .min = 1, .max = 12,
+	    .help = "Unit of the value after scale, such as V or %; none if left out."),
+	ROW(links_object, type, .name = "type", .type = CONF_ENUM, .names = oid_type_names,
+	    .def = "auto", .help = "gauge: the value as it stands; counter: what it grew by in "
+		"a second; auto: as the device says."),
+	ROW(links_object, scale, .name = "scale", .type = CONF_DOUBLE, .min = -1000000000,
+	    .max = 1000000000, .def = "1", .help = "What is read is multiplied by this."),
+	{ .name = NULL },
+};
+
+static const struct conf_schema object_schema = {
+	.noun = "object", .size = sizeof(struct links_object), .keys = object_keys,
+	.where = offsetof(struct links_object, where), .check = check_object,
+};
+
 static const struct conf_key link_keys[] = {
 	ROW(links_link, id, .name = "id", .type = CONF_ID, .flags = CONF_REQUIRED,
 	    .help = "The id of the link, unique within its agent."),
@@ -110,14 +134,32 @@ static const struct conf_key link_keys[] = {
 	    .def = "any", .help = "Which addresses of a host name are used: IPv4, IPv6 or any."),
 	ROW(links_link, source, .name = "source", .type = CONF_STR,
 	    .help = "Local address to send from; any if left out."),
+	ROW(links_link, device, .name = "device", .type = CONF_STR, .min = 1, .max = 15,
+	    .help = "icmp, tcp: local network interface to leave by; by route if left out."),
+	ROW(links_link, ttl, .name = "ttl", .type = CONF_INT, .min = 1, .max = 255,
+	    .help = "icmp, tcp: hops that a request may take; the system's if left out."),
+	ROW(links_link, dscp, .name = "dscp", .type = CONF_INT, .min = 0, .max = 63, .def = "0",
+	    .help = "icmp, tcp: class of service that requests are marked with."),
+	ROW(links_link, df, .name = "df", .type = CONF_BOOL, .def = "no",
+	    .help = "icmp: requests may not be fragmented on the way."),
+	ROW(links_link, tls, .name = "tls", .type = CONF_BOOL, .def = "no",
+	    .help = "tcp: shake hands by TLS too; its time and the days of the certificate "
+		"are kept."),
+	ROW(links_link, server_name, .name = "server_name", .type = CONF_STR, .min = 1, .max = 253,
+	    .help = "tcp with tls: the name to ask for; the target, if a name, if left out."),
 	ROW(links_link, credential, .name = "credential", .type = CONF_ID,
 	    .help = "snmp: name of the entry in the agent's own file, required."),
 	ROW(links_link, interface, .name = "interface", .type = CONF_STR, .min = 1, .max = 255,
-	    .help = "snmp: ifName of the interface to read."),
+	    .help = "snmp: the interface to read: its ifName, ifAlias or ifDescr; * and ? stand "
+		"for any characters."),
+	ROW(links_link, alias, .name = "alias", .type = CONF_STR, .min = 1, .max = 255,
+	    .help = "snmp: the interface to read, by its ifAlias; * and ? as above."),
 	ROW(links_link, host, .name = "host", .type = CONF_BOOL, .def = "no",
 	    .help = "snmp: read CPU, memory and storage of the device."),
 	ROW(links_link, oids, .name = "oids", .type = CONF_STR_LIST,
-	    .help = "snmp: gauges to read, numeric such as 1.3.6.1.2.1.25.1.6.0."),
+	    .help = "snmp: objects to read, numeric such as 1.3.6.1.2.1.25.1.6.0."),
+	ROW(links_link, objects, .name = "objects", .type = CONF_MAP_LIST, .sub = &object_schema,
+	    .help = "snmp: objects to read, behind those of oids, each with name and unit."),
 	ROW(links_link, class, .name = "class", .type = CONF_ENUM, .names = class_names,
 	    .min = CLASS_A, .def = "C", .help = "Importance; A is the highest."),
 	ROW(links_link, name, .name = "name", .type = CONF_STR, .min = 1, .max = 64,
@@ -256,6 +298,18 @@ target_fault(const char *s)
 	return "not a host name or address";
 }
 
+/* As the kernel takes it, and without what would be odd in a log. */
+static bool
+is_device(const char *s)
+{
+	if (strlen(s) > 15 || strcmp(s, ".") == 0 || strcmp(s, "..") == 0)
+		return false;
+	for (; *s != '\0'; s++)
+		if (*s <= ' ' || *s > '~' || *s == '/' || *s == ':')
+			return false;
+	return true;
+}
+
 static void
 check_target(const struct conf_scope *scope, const struct links_link *l)
 {
@@ -293,21 +347,37 @@ static const struct kind_rule {
 	{ "port", K(PROBE_TCP) | K(PROBE_SNMP), K(PROBE_TCP) },
 	{ "count", K(PROBE_ICMP) | K(PROBE_TCP), 0 },
 	{ "size", K(PROBE_ICMP), 0 },
+	{ "device", K(PROBE_ICMP) | K(PROBE_TCP), 0 },
+	{ "ttl", K(PROBE_ICMP) | K(PROBE_TCP), 0 },
+	{ "dscp", K(PROBE_ICMP) | K(PROBE_TCP), 0 },
+	{ "df", K(PROBE_ICMP), 0 },
+	{ "tls", K(PROBE_TCP), 0 },
+	{ "server_name", K(PROBE_TCP), 0 },
 	{ "credential", K(PROBE_SNMP), K(PROBE_SNMP) },
 	{ "interface", K(PROBE_SNMP), 0 },
+	{ "alias", K(PROBE_SNMP), 0 },
 	{ "host", K(PROBE_SNMP), 0 },
 	{ "oids", K(PROBE_SNMP), 0 },
+	{ "objects", K(PROBE_SNMP), 0 },
 	{ "limits", K(PROBE_ICMP) | K(PROBE_TCP), 0 },
 };
 
-/* Does the link say something by the key?  `host: no` and empty lists say nothing. */
+/* Does the link say something by the key?  `no`, 0 and empty lists say nothing. */
 static bool
 says(const struct conf_scope *scope, const struct links_link *l, const char *key)
 {
 	if (strcmp(key, "host") == 0)
 		return l->host;
+	if (strcmp(key, "df") == 0)
+		return l->df;
+	if (strcmp(key, "tls") == 0)
+		return l->tls;
+	if (strcmp(key, "dscp") == 0)
+		return l->dscp > 0;
 	if (strcmp(key, "oids") == 0)
 		return l->oids.n > 0;
+	if (strcmp(key, "objects") == 0)
+		return l->objects.n > 0;
 	if (strcmp(key, "limits") == 0)
 		return l->limits.loss > 0 || l->limits.rtt_ns > 0;
 	return conf_scope_has(scope, key);
@@ -356,17 +426,44 @@ is_oid(const char *s)
 	}
 }
 
+static void
+check_object(void *obj, const struct conf_scope *scope)
+{
+	const struct links_object *o = obj;
+
+	check_text(scope, "name", o->name);
+	check_text(scope, "unit", o->unit);
+	if (o->oid != NULL && !is_oid(o->oid))
+		conf_scope_error(scope, "oid", "'oid' is %s, expected numbers such as "
+		    "1.3.6.1.2.1.25.1.6.0", o->oid);
+	if (conf_scope_has(scope, "scale") && o->scale == 0)
+		conf_scope_error(scope, "scale", "'scale' is 0, which leaves nothing of the value");
+}
+
+static void
+check_interface(const struct conf_scope *scope, const struct links_link *l)
+{
+	if (l->interface != NULL && !utf_is_line(l->interface))
+		conf_scope_error(scope, "interface",
+		    "'interface' holds a character that cannot be printed");
+	if (l->alias != NULL && !utf_is_line(l->alias))
+		conf_scope_error(scope, "alias", "'alias' holds a character that cannot be printed");
+	if (l->interface != NULL && l->alias != NULL)
+		conf_scope_error(scope, "alias", "'alias' and 'interface' stand in one link; one of "
+		    "them names the interface");
+}
+
 /* How many values a sample of the link holds: SAMPLE_VALUES at most. */
 static void
 check_snmp(const struct conf_scope *scope, const struct links_link *l)
 {
 	char *const *oid = l->oids.v;
-	bool interface = says(scope, l, "interface");
+	bool interface = says(scope, l, "interface") || says(scope, l, "alias");
 	size_t room = SAMPLE_VALUES - (interface ? 8 : 0) - (l->host ? 3 : 0) - 1;
 
-	if (!interface && !l->host && l->oids.n == 0)
+	if (!interface && !l->host && l->oids.n + l->objects.n == 0)
 		conf_scope_error(scope, NULL,
-		    "link '%s' of probe snmp reads nothing; name an interface, host or oids",
+		    "link '%s' of probe snmp reads nothing; name an interface, host, oids or objects",
 		    l->id != NULL ? l->id : "?");
 	for (size_t i = 0; i < l->oids.n; i++) {
 		struct conf_scope item = conf_scope_item(scope, "oids", i);
@@ -375,12 +472,11 @@ check_snmp(const struct conf_scope *scope, const struct links_link *l)
 			conf_scope_error(&item, NULL, "an element of 'oids' is %s, expected "
 			    "numbers such as 1.3.6.1.2.1.25.1.6.0", oid[i]);
 	}
-	if (l->oids.n > room)
-		conf_scope_error(scope, "oids", "'oids' names %zu objects, room is for %zu beside "
-		    "what else the link reads", l->oids.n, room);
-	if (l->interface != NULL && !utf_is_line(l->interface))
-		conf_scope_error(scope, "interface",
-		    "'interface' holds a character that cannot be printed");
+	if (l->oids.n + l->objects.n > room)
+		conf_scope_error(scope, l->oids.n > 0 ? "oids" : "objects",
+		    "'%s' names %zu objects, room is for %zu beside what else the link reads",
+		    l->oids.n > 0 ? "oids" : "objects", l->oids.n + l->objects.n, room);
+	check_interface(scope, l);
 }
 
 static void
@@ -419,6 +515,14 @@ check_link(void *obj, const struct conf_scope *scope)
 		return;			/* the rest hangs on the kind */
 	check_kind(scope, l);
 	check_timing(scope, l);
+	if (l->server_name != NULL && !is_host_name(l->server_name))
+		conf_scope_error(scope, "server_name", "'server_name' is %s, expected a host name",
+		    l->server_name);
+	if (l->server_name != NULL && !l->tls && l->probe == PROBE_TCP)
+		conf_scope_error(scope, "server_name", "'server_name' is for tls: yes");
+	if (l->device != NULL && !is_device(l->device))
+		conf_scope_error(scope, "device", "'device' is %s, expected the name of a network "
+		    "interface", l->device);
 	if (l->probe == PROBE_SNMP)
 		check_snmp(scope, l);
 }

@@ -21,6 +21,13 @@ struct links_chain {
 	char *id, *name, *name_en;
 };
 
+struct links_object {
+	struct conf_where where;
+	char *oid, *name, *unit;
+	int type;			/* enum oid_type */
+	double scale;
+};
+
 struct links_limits { double loss; int64_t rtt_ns; };
 
 struct links_link {
@@ -31,9 +38,13 @@ struct links_link {
 	int64_t port;
 	int64_t step_ns, timeout_ns, count, size;	/* 0: by the kind of probe */
 	int family;			/* 0 any, 1 IPv4, 2 IPv6 */
-	char *credential, *interface;
+	bool df, tls;
+	int64_t dscp, ttl;
+	char *device, *server_name;
+	char *credential, *interface, *alias;
 	bool host;
 	struct conf_list oids;		/* char * */
+	struct conf_list objects;	/* struct links_object */
 	int class, segment;		/* enum link_class, enum segment */
 	char *name, *name_en, *short_zh, *short_en;
 	char *vendor, *zone, *chain;

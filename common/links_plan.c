@@ -98,6 +98,45 @@ agent_of(const struct links_conf *c, const char *id)
 	return NULL;			/* not after the checks of links.c */
 }
 
+/* oids and objects as columns, which free_objects() frees; their texts are the file's. */
+static void
+fill_objects(Linkwatch__Pb__Link *p, const struct links_link *l)
+{
+	const struct links_object *o = l->objects.v;
+	size_t n = l->oids.n + l->objects.n;
+
+	p->oid = xcalloc(n, sizeof(char *));
+	p->n_oid = n;
+	memcpy(p->oid, l->oids.v, l->oids.n * sizeof(char *));
+	for (size_t i = l->oids.n; i < n; i++)
+		p->oid[i] = o[i - l->oids.n].oid;
+	if (l->objects.n == 0)
+		return;			/* bare numbers need no columns beside them */
+	p->n_oid_name = p->n_oid_unit = p->n_oid_type = p->n_oid_scale = n;
+	p->oid_name = xcalloc(n, sizeof(char *));
+	p->oid_unit = xcalloc(n, sizeof(char *));
+	p->oid_type = xcalloc(n, sizeof(uint32_t));
+	p->oid_scale = xcalloc(n, sizeof(double));
+	for (size_t i = 0; i < n; i++) {
+		const struct links_object *x = i < l->oids.n ? NULL : &o[i - l->oids.n];
+
+		p->oid_name[i] = or_empty(x != NULL ? x->name : NULL);
+		p->oid_unit[i] = or_empty(x != NULL ? x->unit : NULL);
+		p->oid_type[i] = x != NULL ? (uint32_t)x->type : OID_AUTO;
+		p->oid_scale[i] = x != NULL ? x->scale : 1;
+	}
+}
+
+static void
+free_objects(Linkwatch__Pb__Link *p)
+{
+	free(p->oid);
+	free(p->oid_name);
+	free(p->oid_unit);
+	free(p->oid_type);
+	free(p->oid_scale);
+}
+
 static void
 fill_link(Linkwatch__Pb__Link *p, const struct links_link *l, const struct links_agent *a,
     struct texts *t)
@@ -116,8 +155,14 @@ fill_link(Linkwatch__Pb__Link *p, const struct links_link *l, const struct links
 	p->credential = or_empty(l->credential);
 	p->interface = or_empty(l->interface);
 	p->host = l->host;
-	p->oid = l->oids.v;
-	p->n_oid = l->oids.n;
+	p->df = l->df;
+	p->tls = l->tls;
+	p->dscp = (uint32_t)l->dscp;
+	p->ttl = (uint32_t)l->ttl;
+	p->device = or_empty(l->device);
+	p->server_name = or_empty(l->server_name);
+	p->alias = or_empty(l->alias);
+	fill_objects(p, l);
 	p->source = or_empty(l->source);
 	p->class_ = (uint32_t)l->class;
 	p->name_zh = either(l->name, l->id);
@@ -232,6 +277,8 @@ plan_of(const struct links_conf *c, size_t *size)
 		fill_link(plan.link[i], &l[i], agent_of(c, l[i].agent), &t);
 	fill_names(&plan, c, &t);
 	out = sealed(&plan, size);
+	for (size_t i = 0; i < plan.n_link; i++)
+		free_objects(plan.link[i]);
 	free(plan.link);
 	free(plan.vendor);
 	free(plan.agent);
@@ -249,6 +296,7 @@ strip(Linkwatch__Pb__Link *l)
 	char *none = (char *)protobuf_c_empty_string;
 
 	l->class_ = 0;
+	l->n_oid_name = l->n_oid_unit = 0;
 	l->name_zh = l->name_en = l->short_zh = l->short_en = none;
 	l->vendor = l->zone = l->chain = none;
 	l->segment = 0;

@@ -28,7 +28,7 @@ static const struct word causes[] = {
 	{ CAUSE_LATE_REPLY, "late-reply" }, { CAUSE_SNMP_AUTH, "snmp-auth" },
 	{ CAUSE_SNMP_NO_OBJECT, "snmp-no-object" }, { CAUSE_SNMP_ERROR, "snmp-error" },
 	{ CAUSE_DISCONTINUITY, "discontinuity" }, { CAUSE_REBOOT, "reboot" },
-	{ CAUSE_LOCAL, "local" },
+	{ CAUSE_LOCAL, "local" }, { CAUSE_TLS, "tls" }, { CAUSE_TOO_BIG, "too-big" },
 };
 static const struct word roles[] = {
 	{ ROLE_IN_BPS, "in_bps" }, { ROLE_OUT_BPS, "out_bps" }, { ROLE_IN_ERRORS, "in_errors" },
@@ -37,6 +37,8 @@ static const struct word roles[] = {
 	{ ROLE_SPEED_BPS, "speed_bps" }, { ROLE_CPU_RATIO, "cpu_ratio" },
 	{ ROLE_MEM_RATIO, "mem_ratio" }, { ROLE_STORAGE_RATIO, "storage_ratio" },
 	{ ROLE_UPTIME_S, "uptime_s" },
+	{ ROLE_TLS_S, "tls_s" },
+	{ ROLE_CERT_DAYS, "cert_days" },
 	{ 16, "oid0" }, { 17, "oid1" }, { 18, "oid2" }, { 19, "oid3" }, { 20, "oid4" },
 	{ 21, "oid5" }, { 22, "oid6" }, { 23, "oid7" }, { 24, "oid8" }, { 25, "oid9" },
 	{ 26, "oid10" }, { 27, "oid11" }, { 28, "oid12" }, { 29, "oid13" }, { 30, "oid14" },

@@ -19,6 +19,8 @@
 #define SAMPLE_RTT_MAX 1000	/* packets in one step */
 
 enum probe_kind { PROBE_ICMP = 1, PROBE_TCP = 2, PROBE_SNMP = 3 };
+/* How a named OID is told: as the device says, as it stands, or as a rate per second. */
+enum oid_type { OID_AUTO = 0, OID_GAUGE = 1, OID_COUNTER = 2, OID_TYPE_MAX = 2 };
 enum link_class { CLASS_A = 1, CLASS_B = 2, CLASS_C = 3 };
 
 /* Segments of a chain, from the user to the application (design, "chain"). */
@@ -47,7 +49,9 @@ enum cause {
 	CAUSE_DISCONTINUITY = 15,	/* counters restarted: no rate */
 	CAUSE_REBOOT = 16,		/* the device restarted */
 	CAUSE_LOCAL = 17,		/* any other fault of our own host */
-	CAUSE_MAX = 17,
+	CAUSE_TLS = 18,			/* connected, but the TLS handshake failed */
+	CAUSE_TOO_BIG = 19,		/* may not be fragmented and does not fit */
+	CAUSE_MAX = 19,
 };
 
 /* What the step itself suffered; bits. */
@@ -69,6 +73,8 @@ enum value_role {
 	ROLE_SPEED_BPS = 8,
 	ROLE_CPU_RATIO = 9, ROLE_MEM_RATIO = 10, ROLE_STORAGE_RATIO = 11,
 	ROLE_UPTIME_S = 12,
+	ROLE_TLS_S = 13,		/* tcp: time of the TLS handshake, seconds */
+	ROLE_CERT_DAYS = 14,		/* tcp: days until the certificate ends; < 0: it has */
 	ROLE_OID0 = 16,			/* first named OID, then 17 ... */
 	ROLE_MAX = 31,
 };

@@ -5,6 +5,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -196,6 +197,66 @@ START_TEST(test_equal)
 }
 END_TEST
 
+START_TEST(test_options)
+{
+	Linkwatch__Pb__Link l = sound(PROBE_ICMP);
+	struct target a, b;
+	char why[160];
+
+	l.df = true;
+	l.dscp = 46;
+	l.ttl = 255;
+	l.device = "eth0";
+	ck_assert_int_eq(target_init(&a, &l, why, sizeof why), 0);
+	ck_assert(a.df && a.dscp == 46 && a.ttl == 255 && strcmp(a.device, "eth0") == 0);
+	l.df = false;
+	ck_assert_int_eq(target_init(&b, &l, why, sizeof why), 0);
+	ck_assert(!target_equal(&a, &b));
+	target_fini(&a);
+	target_fini(&b);
+	l.ttl = 256;
+	refused(&l, "ttl");
+	l.ttl = 1;
+	l.dscp = 64;
+	refused(&l, "dscp");
+	l.dscp = 0;
+	l.device = "a-name-too-long-x";
+	refused(&l, "device");
+	l.device = "../x";
+	refused(&l, "device");
+}
+END_TEST
+
+START_TEST(test_named_oids)
+{
+	Linkwatch__Pb__Link l = sound(PROBE_SNMP);
+	char *oid[] = { "1.3.6.1", "1.3.6.2" };
+	uint32_t type[] = { OID_COUNTER, OID_TYPE_MAX };
+	double scale[] = { 0.1, 1 };
+	struct target t;
+	char why[160];
+
+	l.n_oid = l.n_oid_type = l.n_oid_scale = 2;
+	l.oid = oid;
+	l.oid_type = type;
+	l.oid_scale = scale;
+	ck_assert_int_eq(target_init(&t, &l, why, sizeof why), 0);
+	ck_assert_uint_eq(t.oid[0].type, OID_COUNTER);
+	ck_assert_double_eq(t.oid[0].scale, 0.1);
+	target_fini(&t);
+	scale[1] = NAN;
+	refused(&l, "oid 2");
+	scale[1] = 1;
+	type[1] = OID_TYPE_MAX + 1;
+	refused(&l, "oid 2");
+	l.n_oid_type = 1;
+	refused(&l, "differ in length");
+	l = sound(PROBE_SNMP);
+	l.alias = "x*";
+	refused(&l, "both interface and alias");
+}
+END_TEST
+
 START_TEST(test_literals)
 {
 	struct sockaddr_storage ss;
@@ -215,7 +276,7 @@ main(void)
 {
 	const TTest *const tests[] = {
 		test_sound_ones, test_defaults, test_numbers, test_texts, test_oids,
-		test_source_and_family, test_equal, test_literals, NULL,
+		test_source_and_family, test_equal, test_options, test_named_oids, test_literals, NULL,
 	};
 
 	return run_suite("target", tests);

@@ -334,7 +334,7 @@ START_TEST(refuses_causes_and_values)
 	REFUSED(good->value_sample[1], 0, REFUSE_COUNTS);
 	REFUSED(good->value_sample[1], 17, REFUSE_COUNTS);
 	REFUSED(good->value_role[0], 0, REFUSE_VALUE);
-	REFUSED(good->value_role[0], 13, REFUSE_VALUE);
+	REFUSED(good->value_role[0], 15, REFUSE_VALUE);
 	REFUSED(good->value_role[0], 32, REFUSE_VALUE);
 	REFUSED(good->value_role[0], ROLE_OPER_STATUS, REFUSE_VALUE);
 	REFUSED(good->value[0], NAN, REFUSE_VALUE);

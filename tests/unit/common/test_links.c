@@ -148,6 +148,69 @@ START_TEST(test_written)
 }
 END_TEST
 
+START_TEST(test_options)
+{
+	Linkwatch__Pb__Plan *p = right(HEAD "links:\n"
+	    "  - {id: i, agent: a1, probe: icmp, target: h.example, df: yes, dscp: 46, ttl: 9, "
+	    "device: eth0.7}\n"
+	    "  - {id: t, agent: a1, probe: tcp, target: h.example, port: 443, tls: yes, "
+	    "server_name: s.example}\n"
+	    "  - {id: s, agent: a1, probe: snmp, target: h.example, credential: k, alias: \"to *\", "
+	    "oids: [1.3.6], objects: [{oid: 1.3.7, name: 电压, unit: V, scale: 0.1, type: gauge}, "
+	    "{oid: 1.3.8}]}\n");
+	const Linkwatch__Pb__Link *i = p->link[0], *t = p->link[1], *s = p->link[2];
+	Linkwatch__Pb__Plan *part = links_for_agent(p, "a1");
+
+	ck_assert(i->df);
+	ck_assert_uint_eq(i->dscp, 46);
+	ck_assert_uint_eq(i->ttl, 9);
+	ck_assert_str_eq(i->device, "eth0.7");
+	ck_assert(t->tls);
+	ck_assert_str_eq(t->server_name, "s.example");
+	ck_assert_str_eq(s->alias, "to *");
+	ck_assert_uint_eq(s->n_oid, 3);
+	ck_assert_str_eq(s->oid[1], "1.3.7");
+	ck_assert_str_eq(s->oid_name[0], "");
+	ck_assert_str_eq(s->oid_name[1], "电压");
+	ck_assert_str_eq(s->oid_unit[1], "V");
+	ck_assert_uint_eq(s->oid_type[1], OID_GAUGE);
+	ck_assert_uint_eq(s->oid_type[2], OID_AUTO);
+	ck_assert_double_eq(s->oid_scale[1], 0.1);
+	ck_assert_double_eq(s->oid_scale[2], 1);
+	ck_assert_uint_eq(part->link[2]->n_oid_name, 0);	/* names are not an agent's business */
+	ck_assert_uint_eq(part->link[2]->n_oid_type, 3);
+	links_free(part);
+	links_free(p);
+}
+END_TEST
+
+START_TEST(test_bad_options)
+{
+	wrong_link("probe: snmp, target: h.example, credential: k, host: yes, ttl: 3, df: yes",
+	    "l.yaml:7:87: 'ttl' means nothing to link 'x' of probe snmp\n"
+	    "l.yaml:7:94: 'df' means nothing to link 'x' of probe snmp\n");
+	wrong_link("probe: icmp, target: h.example, ttl: 256",
+	    "l.yaml:7:61: 'ttl' is 256, expected 1..255\n");
+	wrong_link("probe: icmp, target: h.example, tls: yes, device: a/b",
+	    "l.yaml:7:61: 'tls' means nothing to link 'x' of probe icmp\n"
+	    "l.yaml:7:74: 'device' is a/b, expected the name of a network interface\n");
+	wrong_link("probe: tcp, target: h.example, port: 1, server_name: h",
+	    "l.yaml:7:77: 'server_name' is for tls: yes\n");
+	wrong_link("probe: tcp, target: h.example, port: 1, tls: yes, server_name: 1.2.3.4",
+	    "l.yaml:7:87: 'server_name' is 1.2.3.4, expected a host name\n");
+	wrong_link("probe: snmp, target: h.example, credential: k, alias: a, interface: b",
+	    "l.yaml:7:78: 'alias' and 'interface' stand in one link; one of them names the "
+	    "interface\n");
+	wrong_link("probe: snmp, target: h.example, credential: k, objects: [{oid: ifName, scale: 0}]",
+	    "l.yaml:7:87: 'oid' is ifName, expected numbers such as 1.3.6.1.2.1.25.1.6.0\n"
+	    "l.yaml:7:102: 'scale' is 0, which leaves nothing of the value\n");
+	wrong_link("probe: snmp, target: h.example, credential: k, alias: a, host: yes, "
+		   "objects: [{oid: 1.3.6}, {oid: 1.3.7}, {oid: 1.3.8}, {oid: 1.3.9}, {oid: 1.3.10}]",
+	    "l.yaml:7:101: 'objects' names 5 objects, room is for 4 beside what else the link "
+	    "reads\n");
+}
+END_TEST
+
 START_TEST(test_numbers_of_the_model)
 {
 	static const char *const probes[] = { "icmp, target: h.example",
@@ -231,7 +294,7 @@ START_TEST(test_kinds)
 	    "l.yaml:7:63: 'count' means nothing to link 'x' of probe snmp\n"
 	    "l.yaml:7:5: 'credential' is missing in link 'x' of probe snmp\n"
 	    "l.yaml:7:74: 'limits' means nothing to link 'x' of probe snmp\n"
-	    "l.yaml:7:5: link 'x' of probe snmp reads nothing; name an interface, host or oids\n");
+	    "l.yaml:7:5: link 'x' of probe snmp reads nothing; name an interface, host, oids or objects\n");
 	wrong_link("probe: snmp, target: h.example, credential: k, oids: [1.3.6.1, ifName, "
 	    "3.1.2, 1.3, 1.3.4294967296]",
 	    "l.yaml:7:87: an element of 'oids' is ifName, expected numbers such as "
@@ -252,7 +315,7 @@ START_TEST(test_kinds)
 	    "1.3.6.1.2.1.25.1.6.0\n"
 	    "l.yaml:7:82: 'interface' holds a character that cannot be printed\n");
 	wrong_link("probe: snmp, target: h.example, credential: k, host: no, oids: []",
-	    "l.yaml:7:5: link 'x' of probe snmp reads nothing; name an interface, host or oids\n");
+	    "l.yaml:7:5: link 'x' of probe snmp reads nothing; name an interface, host, oids or objects\n");
 	right_link("probe: icmp, target: h.example, host: no, oids: [], limits: {loss: 0}");
 	right_link("probe: snmp, target: h.example, credential: k, interface: lo, host: yes, "
 		   "oids: [1.3.6, 1.3.7, 1.3.8, 1.3.9]");
@@ -626,6 +689,8 @@ main(void)
 
 	tcase_add_test(t, test_filled_in);
 	tcase_add_test(t, test_written);
+	tcase_add_test(t, test_options);
+	tcase_add_test(t, test_bad_options);
 	tcase_add_test(t, test_numbers_of_the_model);
 	tcase_add_test(t, test_references);
 	tcase_add_test(t, test_twice);

@@ -34,16 +34,16 @@ START_TEST(test_names)
 	    "port-unreachable "
 	    "prohibited ttl-exceeded resolve not-sent duplicate late-reply snmp-auth "
 	    "snmp-no-object "
-	    "snmp-error discontinuity reboot local", false);
+	    "snmp-error discontinuity reboot local tls too-big", false);
 	names(value_role_name, 1, "in_bps out_bps in_errors out_errors in_discards out_discards "
-	    "oper_status speed_bps cpu_ratio mem_ratio storage_ratio uptime_s", true);
+	    "oper_status speed_bps cpu_ratio mem_ratio storage_ratio uptime_s tls_s cert_days", true);
 	names(value_role_name, 16, "oid0 oid1 oid2 oid3 oid4 oid5 oid6 oid7 oid8 oid9 oid10 "
 	    "oid11 oid12 oid13 oid14 oid15", true);
 	names(link_state_name, 1, "up degraded down planned not-observed", true);
 	names(anomaly_kind_name, 1, "down loss latency variation service utilisation errors "
 	    "silent clock self", true);
 	names(severity_name, 1, "critical major minor info", true);
-	ck_assert_str_eq(cause_name(CAUSE_MAX), "local");
+	ck_assert_str_eq(cause_name(CAUSE_MAX), "too-big");
 	ck_assert_str_eq(value_role_name(ROLE_MAX), "oid15");
 }
 END_TEST
