@@ -16,9 +16,12 @@
 
 enum { SEND, CLOSE };
 
+/* Keys stand in the heap: those of a thousand links are in a few cache lines then. */
+struct node { int64_t key; struct schedule_entry *entry; };
+
 struct heap {
 	int which;			/* SEND, CLOSE: of pos */
-	struct schedule_entry **v;
+	struct node *v;
 	size_t n, cap;
 };
 
@@ -43,59 +46,61 @@ schedule_free(struct schedule *s)
 	free(s);
 }
 
-static int64_t
-key(const struct heap *h, const struct schedule_entry *e)
-{
-	return h->which == SEND ? e->send_ns : e->close_ns[0];
-}
-
 static void
-put(struct heap *h, size_t pos, struct schedule_entry *e)
+put(struct heap *h, size_t pos, struct node node)
 {
-	h->v[pos] = e;
-	e->pos[h->which] = pos;
+	h->v[pos] = node;
+	node.entry->pos[h->which] = pos;
 }
 
 static void
 sift_up(struct heap *h, size_t pos)
 {
-	struct schedule_entry *e = h->v[pos];
+	struct node node = h->v[pos];
 
-	while (pos > 0 && key(h, h->v[(pos - 1) / 2]) > key(h, e)) {
+	while (pos > 0 && h->v[(pos - 1) / 2].key > node.key) {
 		put(h, pos, h->v[(pos - 1) / 2]);
 		pos = (pos - 1) / 2;
 	}
-	put(h, pos, e);
+	put(h, pos, node);
 }
 
 static void
 sift_down(struct heap *h, size_t pos)
 {
-	struct schedule_entry *e = h->v[pos];
+	struct node node = h->v[pos];
 
 	for (;;) {
 		size_t child = 2 * pos + 1;
 
 		if (child >= h->n)
 			break;
-		if (child + 1 < h->n && key(h, h->v[child + 1]) < key(h, h->v[child]))
+		if (child + 1 < h->n && h->v[child + 1].key < h->v[child].key)
 			child++;
-		if (key(h, h->v[child]) >= key(h, e))
+		if (h->v[child].key >= node.key)
 			break;
 		put(h, pos, h->v[child]);
 		pos = child;
 	}
-	put(h, pos, e);
+	put(h, pos, node);
+}
+
+/* The entry's key has become a later one. */
+static void
+heap_later(struct heap *h, struct schedule_entry *e, int64_t key)
+{
+	h->v[e->pos[h->which]].key = key;
+	sift_down(h, e->pos[h->which]);
 }
 
 static void
-heap_add(struct heap *h, struct schedule_entry *e)
+heap_add(struct heap *h, struct schedule_entry *e, int64_t key)
 {
 	if (h->n == h->cap) {
 		h->cap = h->cap > 0 ? 2 * h->cap : 64;
-		h->v = xreallocarray(h->v, h->cap, sizeof(struct schedule_entry *));
+		h->v = xreallocarray(h->v, h->cap, sizeof *h->v);
 	}
-	put(h, h->n++, e);
+	put(h, h->n++, (struct node){ .key = key, .entry = e });
 	sift_up(h, e->pos[h->which]);
 }
 
@@ -103,15 +108,15 @@ static void
 heap_remove(struct heap *h, struct schedule_entry *e)
 {
 	size_t pos = e->pos[h->which];
-	struct schedule_entry *last;
+	struct node last;
 
-	assert(pos < h->n && h->v[pos] == e);
+	assert(pos < h->n && h->v[pos].entry == e);
 	last = h->v[--h->n];
-	if (last == e)
+	if (last.entry == e)
 		return;
 	put(h, pos, last);
 	sift_up(h, pos);
-	sift_down(h, last->pos[h->which]);
+	sift_down(h, last.entry->pos[h->which]);
 }
 
 static int64_t
@@ -175,7 +180,7 @@ schedule_add(struct schedule *s, struct schedule_entry *e, void *user, int64_t s
 		into += step_ns;
 	e->start_ns = now.ns + (into == 0 ? 0 : step_ns - into);
 	e->send_ns = send_ns(e);
-	heap_add(&s->heap[SEND], e);
+	heap_add(&s->heap[SEND], e, e->send_ns);
 }
 
 void
@@ -196,7 +201,7 @@ request_out(struct schedule *s, struct schedule_entry *e, int64_t wall_ns)
 	e->close_ns[e->closings++] = e->start_ns + e->phase_ns +
 	    (int64_t)(e->count - 1) * e->slot_ns + e->timeout_ns;
 	if (e->closings == 1)
-		heap_add(&s->heap[CLOSE], e);
+		heap_add(&s->heap[CLOSE], e, e->close_ns[0]);
 	advance(e, wall_ns);
 }
 
@@ -210,7 +215,7 @@ take_close(struct schedule *s, struct schedule_entry *e, int64_t now_ns,
 	e->closing[0] = e->closing[1];
 	e->close_ns[0] = e->close_ns[1];
 	if (--e->closings > 0)
-		sift_down(&s->heap[CLOSE], e->pos[CLOSE]);
+		heap_later(&s->heap[CLOSE], e, e->close_ns[0]);
 	else
 		heap_remove(&s->heap[CLOSE], e);
 }
@@ -234,7 +239,7 @@ take_missed(struct schedule_entry *e, int64_t now_ns, int64_t wall_ns, struct sc
 bool
 schedule_closes(const struct schedule *s, struct mono now)
 {
-	return s->heap[CLOSE].n > 0 && s->heap[CLOSE].v[0]->close_ns[0] <= now.ns;
+	return s->heap[CLOSE].n > 0 && s->heap[CLOSE].v[0].key <= now.ns;
 }
 
 /* Two steps of a link stand open at most: a third waits, if need be until it is due. */
@@ -258,12 +263,12 @@ schedule_next(struct schedule *s, struct mono now, int64_t early_ns, int64_t wal
 
 	/* samples of a link come in order: what was missed only after what is still open */
 	if (schedule_closes(s, now)) {
-		take_close(s, s->heap[CLOSE].v[0], now.ns, out);
+		take_close(s, s->heap[CLOSE].v[0].entry, now.ns, out);
 		return true;
 	}
-	if (s->heap[SEND].n == 0 || !may_send(s->heap[SEND].v[0], now.ns, early_ns))
+	if (s->heap[SEND].n == 0 || !may_send(s->heap[SEND].v[0].entry, now.ns, early_ns))
 		return false;
-	e = s->heap[SEND].v[0];
+	e = s->heap[SEND].v[0].entry;
 	*out = (struct schedule_action){ .entry = e, .late_ns = now.ns - e->send_ns };
 	if (e->next == 0 && now.ns - e->start_ns >= e->step_ns + e->phase_ns) {
 		take_missed(e, now.ns, wall_ns, out);
@@ -275,7 +280,7 @@ schedule_next(struct schedule *s, struct mono now, int64_t early_ns, int64_t wal
 		request_out(s, e, wall_ns);
 	}
 	e->send_ns = send_ns(e);
-	sift_down(&s->heap[SEND], 0);
+	heap_later(&s->heap[SEND], e, e->send_ns);
 	return true;
 }
 
@@ -283,10 +288,10 @@ struct mono
 schedule_due(const struct schedule *s)
 {
 	const struct heap *send = &s->heap[SEND], *close = &s->heap[CLOSE];
-	int64_t due = send->n > 0 ? send->v[0]->send_ns : INT64_MAX;
+	int64_t due = send->n > 0 ? send->v[0].key : INT64_MAX;
 
-	if (close->n > 0 && close->v[0]->close_ns[0] + SCHEDULE_CLOSE_SLACK_NS < due)
-		due = close->v[0]->close_ns[0] + SCHEDULE_CLOSE_SLACK_NS;
+	if (close->n > 0 && close->v[0].key + SCHEDULE_CLOSE_SLACK_NS < due)
+		due = close->v[0].key + SCHEDULE_CLOSE_SLACK_NS;
 	return (struct mono){ due };
 }
 
