@@ -7,7 +7,9 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "agent/adhoc.h"
 #include "agent/agent.h"
 #include "common/log.h"
 #include "common/model.h"
@@ -19,6 +21,7 @@ static void
 usage(FILE *f)
 {
 	fprintf(f, "usage: linkwatch-agent [-c FILE] [-n] [-hV]\n"
+	    "       linkwatch-agent probe icmp|tcp|snmp [options] TARGET...\n"
 	    "  -c, --config FILE  configuration (" DEFAULT_FILE ")\n"
 	    "  -n, --check        check it, print what holds, and end\n"
 	    "  -V, --version      print the version\n"
@@ -63,6 +66,8 @@ main(int argc, char **argv)
 	int c, rc;
 
 	sandbox_early();
+	if (argc > 1 && strcmp(argv[1], "probe") == 0)
+		return adhoc_main(argc - 1, argv + 1);
 	while ((c = getopt_long(argc, argv, "c:nVh", options, NULL)) != -1) {
 		switch (c) {
 		case 'c':
