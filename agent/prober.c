@@ -26,7 +26,6 @@
 #define SLEPT_NS (500 * NS_PER_MS)	/* so late a loop may have missed replies */
 #define ACTIONS_MAX 4096		/* in one pass: the loop has other work too */
 #define ACTIONS_CLOCK 16		/* the clock is read again after so many */
-#define TICK_REQUESTS 16		/* that leave together, as far as the limits below permit */
 #define TICK_MAX_NS (10 * NS_PER_MS)
 #define TICK_MIN_NS (250 * NS_PER_US)
 
@@ -52,6 +51,8 @@ struct prober {
 	void *arg;
 	struct schedule *schedule;
 	struct event *tick, *second;
+	uint64_t plan_mpps;		/* packets in 1000 s that the plan asks for */
+	int64_t offset_ns;		/* of our grid: agents do not fire together */
 	int64_t tick_ns;		/* at least, between two wake-ups to send */
 	int64_t armed_ns;		/* mono: when the next is to be; 0: none */
 	struct link **link;
@@ -107,8 +108,8 @@ choose_tick(struct prober *pr)
 		if (t->step_ns / t->count / 2 < tick)
 			tick = t->step_ns / t->count / 2;
 	}
-	if (mpps > 0 && (int64_t)(TICK_REQUESTS * 1000 * NS_PER_S / mpps) < tick)
-		tick = (int64_t)(TICK_REQUESTS * 1000 * NS_PER_S / mpps);
+	if (mpps > 0 && (int64_t)(SCHEDULE_TOGETHER * 1000 * NS_PER_S / mpps) < tick)
+		tick = (int64_t)(SCHEDULE_TOGETHER * 1000 * NS_PER_S / mpps);
 	pr->tick_ns = tick < TICK_MIN_NS ? TICK_MIN_NS : tick;
 }
 
@@ -412,6 +413,7 @@ link_add(struct prober *pr, struct target *t, char *why, size_t n)
 {
 	struct link *l = xcalloc(1, sizeof *l);
 	struct sockaddr_storage literal;
+	double phase;
 
 	l->prober = pr;
 	l->target = *t;
@@ -427,9 +429,10 @@ link_add(struct prober *pr, struct target *t, char *why, size_t n)
 	l->is_name = l->probe.to_len == 0;
 	if (l->is_name)
 		look_up(l);
+	phase = schedule_phase(l->target.step_ns / l->target.count, pr->plan_mpps, pr->offset_ns,
+	    rng_double(pr->env.rng));
 	schedule_add(pr->schedule, &l->entry, l, l->target.step_ns, l->target.count,
-	    l->target.timeout_ns, rng_double(pr->env.rng), clock_mono(pr->env.clock),
-	    pr->wall_ns);
+	    l->target.timeout_ns, phase, clock_mono(pr->env.clock), pr->wall_ns);
 	pr->link = xreallocarray(pr->link, pr->links + 1, sizeof *pr->link);
 	pr->link[pr->links++] = l;
 	return l;
@@ -510,6 +513,11 @@ prober_plan(struct prober *pr, const Linkwatch__Pb__Plan *plan, Linkwatch__Pb__P
 	linkwatch__pb__plan_result__init(r);
 	r->revision = plan->revision;
 	guard_begin(pr->guard);
+	pr->plan_mpps = 0;
+	for (size_t i = 0; i < plan->n_link; i++)
+		if (plan->link[i]->step_ms > 0)
+			pr->plan_mpps += plan->link[i]->count * UINT64_C(1000000) /
+			    plan->link[i]->step_ms;
 	for (size_t i = 0; i < pr->links; i++)
 		pr->link[i]->keep = false;
 	for (size_t i = 0; i < plan->n_link; i++) {
@@ -585,6 +593,7 @@ prober_new(struct prober **out, const struct prober_opts *opts)
 	pr->arg = opts->arg;
 	pr->schedule = schedule_new();
 	pr->tick_ns = TICK_MAX_NS;
+	pr->offset_ns = (int64_t)rng_below(pr->env.rng, NS_PER_S);
 	pr->wall_ns = wall_offset(pr);
 	pr->tick = evtimer_new(pr->env.base, on_tick, pr);
 	pr->second = event_new(pr->env.base, -1, EV_PERSIST, on_second, pr);

@@ -160,6 +160,24 @@ advance(struct schedule_entry *e, int64_t wall_ns)
 	e->next = 0;
 }
 
+double
+schedule_phase(int64_t slot_ns, uint64_t mpps, int64_t offset_ns, double draw)
+{
+	static const int64_t grids[] = { 250 * NS_PER_MS, 100 * NS_PER_MS, 50 * NS_PER_MS,
+		20 * NS_PER_MS, 10 * NS_PER_MS };
+	int64_t most = mpps > 0 ? (int64_t)(SCHEDULE_TOGETHER * 1000 * NS_PER_S / mpps) : INT64_MAX;
+
+	for (size_t i = 0; i < sizeof grids / sizeof grids[0]; i++) {
+		int64_t grid = grids[i], points = slot_ns / grid;
+
+		if (grid > most || slot_ns % grid != 0 || points < 2)
+			continue;
+		return (double)((int64_t)(draw * (double)points) * grid + offset_ns % grid) /
+		    (double)slot_ns;
+	}
+	return draw;
+}
+
 void
 schedule_add(struct schedule *s, struct schedule_entry *e, void *user, int64_t step_ns,
     uint32_t count, int64_t timeout_ns, double phase, struct mono now, int64_t wall_ns)

@@ -4,7 +4,8 @@
  * A step begins on a multiple of its length in wall time, so that one step is
  * one row of the history.  Its `count` requests are spread evenly over it, all
  * shifted by the link's own random phase within one slot (step / count), so
- * that links do not fire together.  It closes a timeout after its last one.
+ * that links do not fire together.  schedule_phase() draws it from a grid: few
+ * wake-ups then serve many links.  It closes a timeout after its last one.
  *
  * Everything runs on the monotonic clock.  The wall clock only steers: each
  * step may be stretched or shrunk by a two-hundredth to come back onto the
@@ -68,6 +69,13 @@ struct schedule_action {
 struct schedule *schedule_new(void);
 void schedule_free(struct schedule *);	/* entries are the owners' */
 
+/*
+ * A phase in [0, 1) of a slot, drawn by `draw` (which is one, too).  Where a grid fits the slot,
+ * the request falls on a grid of up to 250 ms that begins at offset_ns: so wide that about
+ * SCHEDULE_TOGETHER requests fall on a point of it if mpps leave in 1,000 seconds.
+ */
+double schedule_phase(int64_t slot_ns, uint64_t mpps, int64_t offset_ns, double draw);
+#define SCHEDULE_TOGETHER 16
 /*
  * Adds a link whose first step begins at the next multiple of its length; wall_ns = wall - mono
  * at this moment.  phase in [0, 1): of a slot.

@@ -298,6 +298,33 @@ START_TEST(test_wall_clock_jumps)
 }
 END_TEST
 
+/* A hundred links of ten requests a second in all fall on four moments a second. */
+START_TEST(test_grid)
+{
+	int64_t offset = 123 * MS + 456789;
+	bool seen[40] = { false };
+	unsigned points = 0;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		double phase = schedule_phase(10 * S, 10 * 1000, offset, i / 1000.0);
+		int64_t ns = (int64_t)(phase * 10e9 + 0.5);
+
+		ck_assert(phase >= 0 && phase < 1);
+		ck_assert_int_eq(ns % (250 * MS), offset % (250 * MS));
+		seen[ns / (250 * MS)] = true;
+	}
+	for (unsigned i = 0; i < 40; i++)
+		points += seen[i];
+	ck_assert_uint_eq(points, 40);		/* and use all of them */
+	/* 1,000 a second: 10 ms; a slot that no grid fits, or one alone: anywhere */
+	ck_assert_int_eq((int64_t)(schedule_phase(S, 1000 * 1000, 0, 0.777) * 1e9 + 0.5), 770 * MS);
+	ck_assert_double_eq(schedule_phase(333 * MS, 1000, 0, 0.777), 0.777);
+	ck_assert_double_eq(schedule_phase(MS, 1000 * 1000, 0, 0.777), 0.777);
+	ck_assert_double_eq(schedule_phase(S, 1000 * 1000 * 1000, 0, 0.777), 0.777);
+	ck_assert(schedule_phase(S, 0, 999 * MS, 0.999999) < 1);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -305,7 +332,7 @@ main(void)
 		test_empty, test_begins_on_a_multiple, test_evenly_spread,
 		test_closes_a_timeout_after_the_last, test_two_open_at_most,
 		test_a_dead_link_delays_nobody, test_late_and_too_late, test_slept,
-		test_slept_for_a_day, test_wall_clock_jumps, NULL,
+		test_slept_for_a_day, test_wall_clock_jumps, test_grid, NULL,
 	};
 
 	return run_suite("schedule", tests);
