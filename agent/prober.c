@@ -91,6 +91,7 @@ arm(struct prober *pr, int64_t now)
 	if (wait < 0)
 		wait = 0;
 	tv = (struct timeval){ .tv_sec = wait / NS_PER_S, .tv_usec = wait % NS_PER_S / NS_PER_US };
+	event_base_update_cache_time(pr->env.base);	/* or it counts from before the callback */
 	evtimer_add(pr->tick, &tv);
 }
 
