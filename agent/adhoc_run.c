@@ -26,8 +26,10 @@
 #include "common/sandbox.h"
 
 #define ASKED_AT_ONCE 64		/* names */
+#define TICK_REQUESTS 16		/* that leave together, as far as the limits below permit */
 #define TICK_MIN_NS NS_PER_MS
-#define TICK_MAX_NS (10 * NS_PER_MS)	/* while something is in flight */
+#define TICK_MAX_NS (10 * NS_PER_MS)
+#define LOOK_NS (100 * NS_PER_MS)	/* between looks at the socket while nothing is to be sent */
 #define SENDS_MAX 4096			/* in one tick: replies are to be read, too */
 #define GRACE_NS (50 * NS_PER_MS)	/* what a kind may take to tell of a timeout */
 #define NOBODY "nobody"
@@ -59,7 +61,7 @@ struct adhoc {
 	int64_t *sent_ns;		/* of a lone target: when each left; else NULL */
 	uint32_t judged;		/* and so many of them are over */
 	uint64_t outstanding, drops;
-	int64_t last_send_ns;
+	int64_t last_send_ns, tick_ns;
 	bool interrupted;
 };
 
@@ -228,18 +230,18 @@ send_one(struct adhoc *a, uint32_t target, uint32_t round, int64_t now_ns)
 static void
 watch_drops(struct adhoc *a)
 {
-	struct icmp_stat st;
+	uint64_t drops;
 	uint32_t first = a->pace.round > a->flights ? a->pace.round - a->flights : 0;
 
 	if (a->icmp == NULL)
 		return;
 	icmp_drain(a->icmp);
-	icmp_stat(a->icmp, &st);
-	if (st.drops == a->drops)
+	drops = icmp_drops(a->icmp);
+	if (drops == a->drops)
 		return;
 	log_limited(LOG_WARNING, "drops", 1, "our own socket dropped %" PRIu64 " replies; what "
-	    "stays unanswered of this time is told as local, not as lost", st.drops - a->drops);
-	a->drops = st.drops;
+	    "stays unanswered of this time is told as local, not as lost", drops - a->drops);
+	a->drops = drops;
 	for (size_t i = 0; i < a->n; i++)
 		for (uint32_t r = first; r <= a->pace.round && r < a->opts->count; r++)
 			if (adhoc_fates(a, i)[r] == FATE_PENDING)
@@ -273,13 +275,14 @@ is_over(const struct adhoc *a, int64_t now_ns)
 static void
 arm(struct adhoc *a, int64_t now_ns)
 {
-	int64_t due = adhoc_pace_due(&a->pace).ns, wait = TICK_MAX_NS;
+	int64_t due = adhoc_pace_due(&a->pace).ns;
+	/* a person waits for a lone target's reply, and everybody for the last ones */
+	int64_t look = a->n == 1 || due == INT64_MAX ? TICK_MAX_NS : LOOK_NS;
+	int64_t wait = a->outstanding > 0 && due - now_ns > look ? look : due - now_ns;
 	struct timeval tv;
 
-	if (due != INT64_MAX && (due - now_ns < wait || a->outstanding == 0))
-		wait = due - now_ns;
-	if (wait < TICK_MIN_NS)
-		wait = TICK_MIN_NS;
+	if (wait < a->tick_ns)
+		wait = a->tick_ns;
 	tv = (struct timeval){ .tv_sec = wait / NS_PER_S, .tv_usec = wait % NS_PER_S / NS_PER_US };
 	evtimer_add(a->tick, &tv);
 }
@@ -294,10 +297,12 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	watch_drops(a);
-	for (unsigned i = 0; i < SENDS_MAX && adhoc_pace_next(&a->pace, now, &target, &round); i++)
+	/* half a tick early or late, so that they are on time on average */
+	for (unsigned i = 0; i < SENDS_MAX && adhoc_pace_next(&a->pace,
+	    (struct mono){ now.ns + a->tick_ns / 2 }, &target, &round); i++)
 		send_one(a, target, round, now.ns);
+	probe_flush(&a->env);
 	judge_lone(a, now.ns);
-	now = clock_mono(a->env.clock);
 	if (is_over(a, now.ns))
 		event_base_loopbreak(a->base);
 	else
@@ -318,6 +323,9 @@ begin(struct adhoc *a)
 		fprintf(stderr, "%zu targets at --rate %" PRIu32 ": one round takes %.3f s, not "
 		    "--interval's %.3f s\n", a->n, o->rate, (double)interval / NS_PER_S,
 		    o->interval_ms / 1e3);
+	a->tick_ns = interval / (int64_t)a->n * TICK_REQUESTS;
+	a->tick_ns = a->tick_ns < TICK_MIN_NS ? TICK_MIN_NS : a->tick_ns > TICK_MAX_NS ?
+	    TICK_MAX_NS : a->tick_ns;
 	adhoc_pace_init(&a->pace, (uint32_t)a->n, o->count, o->interval_ms * NS_PER_MS, o->rate,
 	    clock_mono(a->env.clock));
 	for (size_t i = 0; i < a->n; i++)
@@ -484,9 +492,7 @@ make_loop(struct adhoc *a)
 	a->env.icmp = a->icmp;
 	a->env.snmp = a->snmp;
 	a->env.done = on_done;
-	if (a->icmp != NULL)
-		rc = icmp_attach(a->icmp, a->base);
-	if (rc == 0 && a->snmp != NULL)
+	if (a->snmp != NULL)
 		rc = snmp_worker_attach(a->snmp, a->base);
 	return rc;
 }

@@ -100,6 +100,21 @@ on_sample(void *arg, const struct sample *s)
 		log_error("link=%s: sample does not fit: %s", s->link, strerror(-rc));
 }
 
+/* Bytes of memory in use; 0: not known. */
+static uint64_t
+resident(void)
+{
+	unsigned long long all, now = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%llu %llu", &all, &now) != 2)
+		now = 0;
+	fclose(f);
+	return now * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 static void
 add_health(struct agent *a)
 {
@@ -133,6 +148,14 @@ add_health(struct agent *a)
 	h.clock_jumps = ps.clock_jumps;
 	h.resolver_failures = ps.resolver_failures;
 	h.ping_mode = is.mode;
+	h.starved_steps = ps.starved_steps;
+	h.duplicate_replies = is.duplicates;
+	h.late_replies = is.late;
+	h.capped = ps.capped;
+	h.guard_refused = ps.guard_refused;
+	h.produced = ps.produced;
+	h.spool_limit = (uint64_t)a->conf.spool.max_size;
+	h.memory_bytes = resident();
 	batch_builder_health(a->batch, &h);
 }
 
@@ -581,8 +604,6 @@ make_parts(struct agent *a)
 	struct prober_opts opts = { .sample = on_sample, .arg = a };
 	int rc = resolver_new(&a->resolver, a->base);
 
-	if (rc == 0 && a->icmp != NULL)
-		rc = icmp_attach(a->icmp, a->base);
 	if (rc == 0)
 		rc = snmp_worker_attach(a->snmp, a->base);
 	if (rc == 0)

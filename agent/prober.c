@@ -25,6 +25,9 @@
 #define CLOCK_JUMP_NS (100 * NS_PER_MS)
 #define SLEPT_NS (500 * NS_PER_MS)	/* so late a loop may have missed replies */
 #define ACTIONS_MAX 4096		/* in one pass: the loop has other work too */
+#define ACTIONS_CLOCK 16		/* the clock is read again after so many */
+#define TICK_MAX_NS (10 * NS_PER_MS)
+#define TICK_MIN_NS (250 * NS_PER_US)
 
 struct link {
 	struct prober *prober;
@@ -48,12 +51,17 @@ struct prober {
 	void *arg;
 	struct schedule *schedule;
 	struct event *tick, *second;
+	uint64_t plan_mpps;		/* packets in 1000 s that the plan asks for */
+	int64_t offset_ns;		/* of our grid: agents do not fire together */
+	int64_t tick_ns;		/* at least, between two wake-ups to send */
+	int64_t armed_ns;		/* mono: when the next is to be; 0: none */
 	struct link **link;
 	size_t links;
 	uint32_t refused;
 	uint64_t revision;
 	int64_t wall_ns;		/* wall - mono when last looked */
 	uint64_t drops;
+	uint64_t starved_steps, capped, guard_refused, produced;
 	uint64_t late_sends, clock_jumps, resolver_failures;
 	int64_t loop_lag_ns;
 };
@@ -64,29 +72,54 @@ wall_offset(const struct prober *pr)
 	return clock_wall(pr->env.clock).ns - clock_mono(pr->env.clock).ns;
 }
 
+/* Requests that fall due within a tick leave together: wake-ups are what a probe costs most. */
 static void
-arm(struct prober *pr)
+arm(struct prober *pr, int64_t now)
 {
-	int64_t due = schedule_due(pr->schedule).ns;
-	int64_t wait = due - clock_mono(pr->env.clock).ns;
+	int64_t due = schedule_due(pr->schedule).ns, wait;
 	struct timeval tv;
 
+	pr->armed_ns = 0;
 	if (due == INT64_MAX) {
 		evtimer_del(pr->tick);
 		return;
 	}
+	if (due < now + pr->tick_ns)
+		due = now + pr->tick_ns;
+	pr->armed_ns = due;
+	wait = due - clock_mono(pr->env.clock).ns;
 	if (wait < 0)
 		wait = 0;
 	tv = (struct timeval){ .tv_sec = wait / NS_PER_S, .tv_usec = wait % NS_PER_S / NS_PER_US };
+	event_base_update_cache_time(pr->env.base);	/* or it counts from before the callback */
 	evtimer_add(pr->tick, &tv);
+}
+
+/* The tick that suits the links: no two requests of one link in one, and few in all. */
+static void
+choose_tick(struct prober *pr)
+{
+	int64_t tick = TICK_MAX_NS;
+	uint64_t mpps = 0;
+
+	for (size_t i = 0; i < pr->links; i++) {
+		const struct target *t = &pr->link[i]->target;
+
+		mpps += target_mpps(t);
+		if (t->step_ns / t->count / 2 < tick)
+			tick = t->step_ns / t->count / 2;
+	}
+	if (mpps > 0 && (int64_t)(SCHEDULE_TOGETHER * 1000 * NS_PER_S / mpps) < tick)
+		tick = (int64_t)(SCHEDULE_TOGETHER * 1000 * NS_PER_S / mpps);
+	pr->tick_ns = tick < TICK_MIN_NS ? TICK_MIN_NS : tick;
 }
 
 /* ---------------------------------------------------------------- addresses */
 
 static void
-address_text(const struct sockaddr_storage *ss, socklen_t len, char text[NI_MAXHOST])
+address_text(const union probe_address *to, socklen_t len, char text[NI_MAXHOST])
 {
-	if (getnameinfo((const struct sockaddr *)ss, len, text, NI_MAXHOST, NULL, 0,
+	if (getnameinfo(&to->sa, len, text, NI_MAXHOST, NULL, 0,
 	    NI_NUMERICHOST) != 0)
 		snprintf(text, NI_MAXHOST, "?");
 }
@@ -109,7 +142,7 @@ choose_address(struct link *l, const struct resolver_answer *a)
 	}
 	if (best == a->n)
 		return false;
-	l->probe.to = a->addr[best];
+	memcpy(&l->probe.to, &a->addr[best], a->len[best]);
 	l->probe.to_len = a->len[best];
 	address_text(&l->probe.to, l->probe.to_len, text);
 	log_inform("link=%s: %s has address %s", l->target.id, l->target.host, text);
@@ -178,13 +211,28 @@ begin_step(struct link *l, const struct schedule_action *a)
 }
 
 static void
-tell_send_error(struct link *l, int rc)
+tell_send_error(struct link *l, int err)
 {
-	if (rc == 0 && l->told_send)
-		log_notice("link=%s: requests leave again", l->target.id);
-	else if (rc != 0 && !l->told_send)
-		log_warning("link=%s: cannot send: %s", l->target.id, strerror(-rc));
-	l->told_send = rc != 0;
+	if (!l->told_send)
+		log_warning("link=%s: cannot send: %s", l->target.id, strerror(err));
+	l->told_send = true;
+}
+
+/* CAUSE_NONE: it may leave now. */
+static enum cause
+held_back(struct link *l, struct mono now)
+{
+	struct prober *pr = l->prober;
+
+	if (l->probe.to_len == 0) {
+		pr->guard_refused += l->told_forbidden;
+		return l->told_forbidden ? CAUSE_NOT_SENT : CAUSE_RESOLVE;
+	}
+	if (guard_take(pr->guard, now))
+		return CAUSE_NONE;
+	pr->capped++;
+	log_limited(LOG_WARNING, "cap", 1, "guard: packet cap reached, requests left out");
+	return CAUSE_NOT_SENT;
 }
 
 static void
@@ -192,6 +240,7 @@ send_request(struct link *l, const struct schedule_action *a, struct mono now)
 {
 	struct prober *pr = l->prober;
 	uint64_t token = sampler_token(a->step, a->packet);
+	enum cause held = held_back(l, now);
 	int rc;
 
 	if (a->late_ns > schedule_tolerance(a->entry)) {
@@ -201,26 +250,28 @@ send_request(struct link *l, const struct schedule_action *a, struct mono now)
 	if (l->last_send_ns != 0 && now.ns - l->last_send_ns < a->entry->slot_ns / 2)
 		sampler_flag(&l->sampler, a->step, SAMPLE_BURST);
 	l->last_send_ns = now.ns;
-	if (l->probe.to_len == 0) {
-		sampler_not_sent(&l->sampler, token, l->told_forbidden ? CAUSE_NOT_SENT :
-		    CAUSE_RESOLVE);
-		return;
-	}
-	if (!guard_take(pr->guard, now)) {
-		sampler_not_sent(&l->sampler, token, CAUSE_NOT_SENT);
-		log_limited(LOG_WARNING, "cap", 1, "guard: packet cap reached, requests left out");
+	if (held != CAUSE_NONE) {
+		sampler_not_sent(&l->sampler, token, held);
 		return;
 	}
 	sampler_sent(&l->sampler, token);
 	rc = l->probe.ops->send(&l->probe, token);
-	if (rc != 0)
-		sampler_not_sent(&l->sampler, token, CAUSE_NOT_SENT);
-	tell_send_error(l, rc);
+	if (rc == 0)
+		return;
+	sampler_not_sent(&l->sampler, token, CAUSE_NOT_SENT);
+	tell_send_error(l, -rc);
 }
 
 static void
-emit(struct prober *pr, const struct sample *s)
+emit(struct link *l, const struct sample *s)
 {
+	struct prober *pr = l->prober;
+
+	if (s->sent > 0 && l->told_send) {
+		log_notice("link=%s: requests leave again", l->target.id);
+		l->told_send = false;
+	}
+	pr->produced++;
 	pr->sample(pr->arg, s);
 }
 
@@ -245,11 +296,15 @@ act(struct prober *pr, const struct schedule_action *a, struct mono now)
 		break;
 	case SCHEDULE_MISSED:
 		sampler_missed(&l->sampler, a->start_wall_ns, &s);
-		emit(pr, &s);
+		pr->starved_steps++;
+		emit(l, &s);
 		break;
 	case SCHEDULE_CLOSE:
-		if (sampler_close(&l->sampler, a->step, a->late_ns > SLEPT_NS, &s))
-			emit(pr, &s);
+		if (!sampler_close(&l->sampler, a->step, a->late_ns > SLEPT_NS, &s))
+			break;
+		pr->starved_steps += (s.flags & SAMPLE_NOT_OBSERVED) != 0 &&
+		    (s.flags & (SAMPLE_LATE | SAMPLE_SOCKET_DROPS)) != 0;
+		emit(l, &s);
 		break;
 	}
 }
@@ -279,20 +334,20 @@ watch_clock(struct prober *pr)
 	flag_all(pr, 0, SAMPLE_CLOCK_JUMP, true);
 }
 
+/* Before a step is judged: what we lost ourselves is not lost by the link. */
 static void
-watch_sockets(struct prober *pr)
+watch_drops(struct prober *pr)
 {
-	struct icmp_stat st;
+	uint64_t drops;
 
 	if (pr->env.icmp == NULL)
 		return;
-	icmp_drain(pr->env.icmp);
-	icmp_stat(pr->env.icmp, &st);
-	if (st.drops == pr->drops)
+	drops = icmp_drops(pr->env.icmp);
+	if (drops == pr->drops)
 		return;
 	log_limited(LOG_WARNING, "icmp-drops", 1, "icmp: our socket dropped %" PRIu64 " datagrams",
-	    st.drops - pr->drops);
-	pr->drops = st.drops;
+	    drops - pr->drops);
+	pr->drops = drops;
 	flag_all(pr, PROBE_ICMP, SAMPLE_SOCKET_DROPS, false);
 }
 
@@ -300,23 +355,27 @@ static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct prober *pr = arg;
-	struct mono now = clock_mono(pr->env.clock);
-	int64_t lag = now.ns - schedule_due(pr->schedule).ns;
+	struct mono begin = clock_mono(pr->env.clock), now = begin;
 	struct schedule_action a;
 
 	(void)fd;
 	(void)what;
-	if (schedule_due(pr->schedule).ns != INT64_MAX && lag > pr->loop_lag_ns)
-		pr->loop_lag_ns = lag;
+	if (pr->armed_ns != 0 && now.ns - pr->armed_ns > pr->loop_lag_ns)
+		pr->loop_lag_ns = now.ns - pr->armed_ns;
 	watch_clock(pr);
-	watch_sockets(pr);
-	for (unsigned i = 0; i < ACTIONS_MAX; i++) {
-		now = clock_mono(pr->env.clock);
-		if (!schedule_next(pr->schedule, now, pr->wall_ns, &a))
+	if (pr->env.icmp != NULL)
+		icmp_drain(pr->env.icmp);
+	if (schedule_closes(pr->schedule, now))
+		watch_drops(pr);
+	for (unsigned i = 1; i < ACTIONS_MAX; i++) {
+		if (!schedule_next(pr->schedule, now, pr->tick_ns / 2, pr->wall_ns, &a))
 			break;
 		act(pr, &a, now);
+		if (i % ACTIONS_CLOCK == 0)
+			now = clock_mono(pr->env.clock);
 	}
-	arm(pr);
+	probe_flush(&pr->env);
+	arm(pr, begin.ns);
 }
 
 static void
@@ -324,6 +383,8 @@ on_done(struct probe *p, const struct probe_result *r)
 {
 	struct link *l = p->owner;
 
+	if (r->outcome == PROBE_NOT_SENT && r->error != 0)
+		tell_send_error(l, r->error);
 	sampler_result(&l->sampler, r);
 }
 
@@ -352,6 +413,8 @@ static struct link *
 link_add(struct prober *pr, struct target *t, char *why, size_t n)
 {
 	struct link *l = xcalloc(1, sizeof *l);
+	struct sockaddr_storage literal;
+	double phase;
 
 	l->prober = pr;
 	l->target = *t;
@@ -362,13 +425,15 @@ link_add(struct prober *pr, struct target *t, char *why, size_t n)
 	}
 	sampler_init(&l->sampler, l->target.id, l->target.count, l->target.step_ns,
 	    l->target.timeout_ns);
-	l->probe.to_len = target_literal(l->target.host, l->target.port, &l->probe.to);
+	l->probe.to_len = target_literal(l->target.host, l->target.port, &literal);
+	memcpy(&l->probe.to, &literal, l->probe.to_len);
 	l->is_name = l->probe.to_len == 0;
 	if (l->is_name)
 		look_up(l);
+	phase = schedule_phase(l->target.step_ns / l->target.count, pr->plan_mpps, pr->offset_ns,
+	    rng_double(pr->env.rng));
 	schedule_add(pr->schedule, &l->entry, l, l->target.step_ns, l->target.count,
-	    l->target.timeout_ns, rng_double(pr->env.rng), clock_mono(pr->env.clock),
-	    pr->wall_ns);
+	    l->target.timeout_ns, phase, clock_mono(pr->env.clock), pr->wall_ns);
 	pr->link = xreallocarray(pr->link, pr->links + 1, sizeof *pr->link);
 	pr->link[pr->links++] = l;
 	return l;
@@ -437,6 +502,11 @@ prober_plan(struct prober *pr, const Linkwatch__Pb__Plan *plan, Linkwatch__Pb__P
 	linkwatch__pb__plan_result__init(r);
 	r->revision = plan->revision;
 	guard_begin(pr->guard);
+	pr->plan_mpps = 0;
+	for (size_t i = 0; i < plan->n_link; i++)
+		if (plan->link[i]->step_ms > 0)
+			pr->plan_mpps += plan->link[i]->count * UINT64_C(1000000) /
+			    plan->link[i]->step_ms;
 	for (size_t i = 0; i < pr->links; i++)
 		pr->link[i]->keep = false;
 	for (size_t i = 0; i < plan->n_link; i++) {
@@ -456,7 +526,8 @@ prober_plan(struct prober *pr, const Linkwatch__Pb__Plan *plan, Linkwatch__Pb__P
 	pr->refused = (uint32_t)r->n_link;
 	pr->revision = plan->revision;
 	log_notice("plan %016" PRIx64 ": %zu links, %zu refused", plan->revision, kept, r->n_link);
-	arm(pr);
+	choose_tick(pr);
+	arm(pr, clock_mono(pr->env.clock).ns - pr->tick_ns);
 	*result = r;
 }
 
@@ -478,7 +549,7 @@ prober_restart_kind(struct prober *pr, uint32_t kind)
 
 	for (size_t i = 0; i < pr->links; i++) {
 		struct link *l = pr->link[i];
-		struct sockaddr_storage to = l->probe.to;
+		union probe_address to = l->probe.to;
 		socklen_t len = l->probe.to_len;
 
 		if (l->target.kind != kind)
@@ -510,6 +581,8 @@ prober_new(struct prober **out, const struct prober_opts *opts)
 	pr->sample = opts->sample;
 	pr->arg = opts->arg;
 	pr->schedule = schedule_new();
+	pr->tick_ns = TICK_MAX_NS;
+	pr->offset_ns = (int64_t)rng_below(pr->env.rng, NS_PER_S);
 	pr->wall_ns = wall_offset(pr);
 	pr->tick = evtimer_new(pr->env.base, on_tick, pr);
 	pr->second = event_new(pr->env.base, -1, EV_PERSIST, on_second, pr);
@@ -543,6 +616,8 @@ prober_stat(struct prober *pr, struct prober_stat *out)
 	*out = (struct prober_stat){
 		.links = (uint32_t)pr->links, .refused = pr->refused, .revision = pr->revision,
 		.late_sends = pr->late_sends, .loop_lag_ns = pr->loop_lag_ns,
+		.starved_steps = pr->starved_steps, .capped = pr->capped,
+		.guard_refused = pr->guard_refused, .produced = pr->produced,
 		.clock_jumps = pr->clock_jumps, .resolver_failures = pr->resolver_failures,
 	};
 	pr->loop_lag_ns = 0;

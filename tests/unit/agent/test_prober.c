@@ -70,8 +70,7 @@ begin(const char *const *allow, uint64_t max_pps)
 	while (allow[n] != NULL)
 		n++;
 	base = event_base_new();
-	ck_assert_int_eq(icmp_new(&icmp, &moved, rng_real(), why, sizeof why), 0);
-	ck_assert_int_eq(icmp_attach(icmp, base), 0);
+	ck_assert_int_eq(icmp_new(&icmp, clock_real(), rng_real(), why, sizeof why), 0);
 	ck_assert_int_eq(resolver_new(&resolver, base), 0);
 	ck_assert_int_eq(guard_new(&guard, (char *const *)allow, n, max_pps, &bad), 0);
 	opts.env = (struct probe_env){ .base = base, .clock = &moved, .rng = rng_real(),
