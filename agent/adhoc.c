@@ -17,11 +17,12 @@
 #include "common/mem.h"
 
 #define NAME_COLUMN_MAX 40
+#define SLIPPED_NS (100 * NS_PER_MS)	/* less is not worth a word */
 
 enum { ALL_ANSWERED = 0, SOME_SILENT = 1, SOME_UNKNOWN = 2, USAGE = 3, NO_START = 4 };
 
 struct totals {
-	size_t targets, answered, unknown;
+	size_t targets, answered, unknown, away;
 	uint64_t sent, received;
 };
 
@@ -80,7 +81,9 @@ print_totals(struct adhoc *a, const struct adhoc_opts *o, const struct totals *t
 
 	adhoc_stats(&s, all, o->list.n * o->count, all);
 	printf("%zu targets: %zu answered, %zu did not", t->targets, t->answered,
-	    t->targets - t->answered - t->unknown);
+	    t->targets - t->answered - t->unknown - t->away);
+	if (t->away > 0)
+		printf(", %zu turned us away", t->away);
 	if (t->unknown > 0)
 		printf(", %zu without address", t->unknown);
 	printf("; %" PRIu64 " sent, %" PRIu64 " answered", t->sent, t->received);
@@ -100,8 +103,8 @@ print_notes(struct adhoc *a, const struct adhoc_opts *o)
 	if (adhoc_foreign(a) > 0)
 		log_warning("%" PRIu64 " replies came from somebody else than asked; not counted",
 		    adhoc_foreign(a));
-	if (adhoc_pace(a)->slipped_ns > 0 && !o->quiet)
-		log_warning("this host was too busy: requests left up to %.3f s later than planned",
+	if (adhoc_pace(a)->slipped_ns > SLIPPED_NS && !o->quiet)
+		log_warning("this host was busy: requests left up to %.3f s later than planned",
 		    (double)adhoc_pace(a)->slipped_ns / NS_PER_S);
 }
 
@@ -121,6 +124,7 @@ report(struct adhoc *a, const struct adhoc_opts *o)
 		look(a, o, i, scratch, address, &v);
 		t.unknown += v.address == NULL;
 		t.answered += answered(&v);
+		t.away += v.stats.received > 0 && !answered(&v);
 		t.sent += v.stats.sent;
 		t.received += v.stats.received;
 		if (o->json)

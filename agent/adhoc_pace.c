@@ -19,6 +19,11 @@ adhoc_pace_init(struct adhoc_pace *p, uint32_t n, uint32_t count, int64_t interv
 		.start_ns = start.ns, .n = n, .count = count,
 		.interval_ns = adhoc_pace_interval(n, interval_ns, rate),
 	};
+	p->slack_ns = p->interval_ns / 4;
+	if (p->slack_ns < ADHOC_SLACK_MIN_NS)
+		p->slack_ns = ADHOC_SLACK_MIN_NS;
+	if (p->slack_ns > ADHOC_SLACK_MAX_NS)
+		p->slack_ns = ADHOC_SLACK_MAX_NS;
 }
 
 struct mono
@@ -37,9 +42,9 @@ adhoc_pace_next(struct adhoc_pace *p, struct mono now, uint32_t *target, uint32_
 
 	if (due.ns > now.ns)
 		return false;
-	if (now.ns - due.ns > ADHOC_SLACK_NS) {
-		p->start_ns += now.ns - due.ns - ADHOC_SLACK_NS;
-		p->slipped_ns += now.ns - due.ns - ADHOC_SLACK_NS;
+	if (now.ns - due.ns > p->slack_ns) {
+		p->start_ns += now.ns - due.ns - p->slack_ns;
+		p->slipped_ns += now.ns - due.ns - p->slack_ns;
 	}
 	*target = p->target;
 	*round = p->round;

@@ -5,8 +5,9 @@
  * one even stream, with neither a timer for each target nor a burst.  The
  * interval is stretched where n targets in it would be more than the rate.
  *
- * What is late by more than ADHOC_SLACK_NS is not made up for: everything that
- * follows moves by that much, and slipped_ns says so.
+ * What is late by more than a little (a quarter of the interval, but 1 to 10 ms)
+ * is not made up for: everything that follows moves by that much, and
+ * slipped_ns says so.  So no two requests to a target come close.
  */
 #pragma once
 
@@ -15,11 +16,13 @@
 
 #include "common/clock.h"
 
-#define ADHOC_SLACK_NS (10 * NS_PER_MS)
+#define ADHOC_SLACK_MIN_NS NS_PER_MS
+#define ADHOC_SLACK_MAX_NS (10 * NS_PER_MS)
 
 struct adhoc_pace {
 	int64_t start_ns;		/* mono */
 	int64_t interval_ns;		/* what holds, after the rate */
+	int64_t slack_ns;
 	uint32_t n, count;		/* targets; rounds */
 	uint32_t target, round;		/* of the next request */
 	int64_t slipped_ns;

@@ -172,6 +172,13 @@ on_reply(struct adhoc *a, struct adhoc_target *t, size_t i, uint32_t round,
 }
 
 static void
+tell_unsent(const struct adhoc *a, size_t target, int err)
+{
+	log_limited(LOG_WARNING, "send", 3, "%s: cannot send: %s",
+	    adhoc_list_host(&a->opts->list, target), strerror(err));
+}
+
+static void
 on_done(struct probe *p, const struct probe_result *r)
 {
 	struct adhoc *a = adhoc_of(p);
@@ -194,10 +201,13 @@ on_done(struct probe *p, const struct probe_result *r)
 			    CAUSE_LATE_REPLY));
 		return;
 	}
-	if (r->outcome == PROBE_REPLY)
+	if (r->outcome == PROBE_REPLY) {
 		on_reply(a, t, i, (uint32_t)round, r);
-	else
-		settle(a, i, (uint32_t)round, first_cause(r->causes), 0);
+		return;
+	}
+	if (r->outcome == PROBE_NOT_SENT && r->error != 0)
+		tell_unsent(a, i, r->error);
+	settle(a, i, (uint32_t)round, first_cause(r->causes), 0);
 }
 
 /* ------------------------------------------------------------------- the tick */
@@ -221,8 +231,7 @@ send_one(struct adhoc *a, uint32_t target, uint32_t round, int64_t now_ns)
 	rc = t->probe.ops->send(&t->probe, token_of(a, round));
 	if (rc == 0)
 		return;
-	log_limited(LOG_WARNING, "send", 3, "%s: cannot send: %s",
-	    adhoc_list_host(&a->opts->list, target), strerror(-rc));
+	tell_unsent(a, target, -rc);
 	settle(a, target, round, CAUSE_NOT_SENT, 0);
 }
 
@@ -279,10 +288,11 @@ arm(struct adhoc *a, int64_t now_ns)
 	/* a person waits for a lone target's reply, and everybody for the last ones */
 	int64_t look = a->n == 1 || due == INT64_MAX ? TICK_MAX_NS : LOOK_NS;
 	int64_t wait = a->outstanding > 0 && due - now_ns > look ? look : due - now_ns;
+	int64_t least = a->n == 1 ? TICK_MIN_NS / 2 : a->tick_ns;
 	struct timeval tv;
 
-	if (wait < a->tick_ns)
-		wait = a->tick_ns;
+	if (wait < least)
+		wait = least;
 	tv = (struct timeval){ .tv_sec = wait / NS_PER_S, .tv_usec = wait % NS_PER_S / NS_PER_US };
 	evtimer_add(a->tick, &tv);
 }
@@ -311,6 +321,17 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 
 /* -------------------------------------------------------------------- names */
 
+/* As long as its requests are to different targets, and a target keeps its rhythm to an eighth. */
+static int64_t
+tick_of(int64_t interval_ns, size_t n)
+{
+	int64_t tick = interval_ns / (int64_t)n * TICK_REQUESTS;
+
+	if (tick > interval_ns / 4)
+		tick = interval_ns / 4;
+	return tick < TICK_MIN_NS ? TICK_MIN_NS : tick > TICK_MAX_NS ? TICK_MAX_NS : tick;
+}
+
 static void
 begin(struct adhoc *a)
 {
@@ -323,9 +344,7 @@ begin(struct adhoc *a)
 		fprintf(stderr, "%zu targets at --rate %" PRIu32 ": one round takes %.3f s, not "
 		    "--interval's %.3f s\n", a->n, o->rate, (double)interval / NS_PER_S,
 		    o->interval_ms / 1e3);
-	a->tick_ns = interval / (int64_t)a->n * TICK_REQUESTS;
-	a->tick_ns = a->tick_ns < TICK_MIN_NS ? TICK_MIN_NS : a->tick_ns > TICK_MAX_NS ?
-	    TICK_MAX_NS : a->tick_ns;
+	a->tick_ns = tick_of(interval, a->n);
 	adhoc_pace_init(&a->pace, (uint32_t)a->n, o->count, o->interval_ms * NS_PER_MS, o->rate,
 	    clock_mono(a->env.clock));
 	for (size_t i = 0; i < a->n; i++)

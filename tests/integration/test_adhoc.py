@@ -30,9 +30,9 @@ def objects(r):
 
 
 def seen(lab, address, proto='1'):
-    """The packets to address that the emulator saw, copies left out."""
-    return [t for t in lab.truth() if t['dst'] == address and t['proto'] == proto and t['dir'] == '0'
-            and t['verdict'] not in ('set', 'mark', 'dup')]
+    """The packets to address that the emulator saw, in their order, copies left out."""
+    return sorted((t for t in lab.truth() if t['dst'] == address and t['proto'] == proto and t['dir'] == '0'
+                   and t['verdict'] not in ('set', 'mark', 'dup')), key=lambda t: int(t['in_ns']))
 
 
 def wait_impair(lab, *rules):
@@ -74,7 +74,12 @@ def as_a_person_sees_it(lab):
     wait_impair(lab, '10.200.2.0/24 delay=2ms', '10.200.2.9 down=1')
     r = probe(lab, 'icmp', '--count', '5', '--interval', '50', '10.200.2.1')
     assert len(re.findall(r'^10\.200\.2\.1: \d  \d+\.\d{3} ms$', r.stdout, re.M)) == 5, r.stdout
-    assert '5 sent, 5 answered, 0.0 % lost' in r.stdout and '█' in r.stdout and not r.stderr, r
+    assert '5 sent, 5 answered, 0.0 % lost' in r.stdout and '█' in r.stdout and 'icmp:' not in r.stderr, r
+    begin = len(seen(lab, '10.200.2.1'))
+    r = probe(lab, 'icmp', '-q', '--count', '100', '--interval', '5', '--timeout', '200', '10.200.2.1')
+    times = [int(t['in_ns']) / 1e6 for t in seen(lab, '10.200.2.1')[begin:]]
+    near = sum(b - a < 2 for a, b in zip(times, times[1:]))
+    assert len(times) == 100 and near < 40, f'{near} of 99 gaps are below 2 ms instead of 5'
     r = probe(lab, 'icmp', '-q', '--count', '2', '--interval', '50', '--timeout', '100', '10.200.2.9', status=1)
     assert '2 sent, 0 answered, 100.0 % lost; timeout 2' in r.stdout, r.stdout
     with open(lab.path('list.txt'), 'w', encoding='utf-8') as f:
@@ -87,6 +92,19 @@ def as_a_person_sees_it(lab):
     assert (times[-1] - times[0]) / 1e9 > 0.55, 'faster than --rate'
     gaps = [(b - a) / 1e6 for a, b in zip(times, times[1:])]
     assert 5 < statistics.median(gaps) < 15, f'a burst: {gaps}'
+
+
+@test
+def late_is_lost_and_told(lab):
+    """A reply behind the timeout is a loss, and counted as late; what cannot leave is neither."""
+    wait_impair(lab, '10.200.9.1 delay=150ms')
+    o = objects(probe(lab, 'icmp', '--json', '--count', '4', '--interval', '200', '--timeout', '100', '10.200.9.1',
+                      status=1))['10.200.9.1']
+    assert o['rtt_ns'] == [None] * 4 and o['causes']['timeout'] == 4 and o['causes']['late-reply'] >= 3, o
+    r = probe(lab, 'icmp', '--json', '--count', '2', '--interval', '50', '203.0.113.1', status=1)
+    o = objects(r)['203.0.113.1']
+    assert o['sent'] == 0 and o['loss'] is None and o['causes'] == {'not-sent': 2}, o
+    assert 'cannot send: Network is unreachable' in r.stderr, r.stderr
 
 
 @test
@@ -128,6 +146,14 @@ def snmp_reads_a_real_device(lab):
     assert o['received'] == 2 and o['values']['oper_status'] == 1 and o['values']['in_bps'] >= 0, o
     o = objects(probe(lab, *args, '--count', '1', f'127.0.0.1:{SNMP}'))[f'127.0.0.1']
     assert o['values']['uptime_s'] > 0, o
+    stack = Stack(lab, 'conf')
+    stack.agent_conf['a1']['snmp_credentials'] = [
+        {'name': 'v3', 'version': 'v3', 'user': Snmpd.USER, 'auth': 'sha256', 'priv': 'aes128',
+         'auth_secret_file': stack.secret('auth', Snmpd.AUTH), 'priv_secret_file': stack.secret('priv', Snmpd.PRIV)}]
+    stack.write()
+    o = objects(probe(lab, 'snmp', '--json', '--config', stack.path('a1', 'agent.yaml'), '--credential', 'v3', '--host',
+                      '--count', '1', f'127.0.0.1:{SNMP}'))['127.0.0.1']
+    assert 0 < o['values']['mem_ratio'] <= 1, o
     with open(lab.path('community'), 'w', encoding='utf-8') as f:
         f.write('wrong\n')
     o = objects(probe(lab, *args, '--count', '1', '--timeout', '500', '127.0.0.1', status=1))['127.0.0.1']
@@ -157,12 +183,16 @@ def ping_sockets_do(lab):
 
 @test
 def interrupt_tells_what_there_is(lab):
+    """Ctrl-C; and by then it is nobody."""
     wait_impair(lab, '10.200.6.1 delay=5ms')
     with subprocess.Popen(lab.on_host(lab.program('linkwatch-agent'), 'probe', 'icmp', '--count', '10000',
                                       '--interval', '20', '10.200.6.1'), stdout=subprocess.PIPE, text=True,
                           env=LOCALE) as p:
         for _ in range(5):
             assert ' ms' in p.stdout.readline()
+        with open(f'/proc/{p.pid}/status', encoding='utf-8') as f:
+            status = dict(l.rstrip('\n').split(':\t', 1) for l in f)
+        assert status['Uid'].split() == ['65534'] * 4 and int(status['CapPrm'], 16) == 0, status
         p.send_signal(signal.SIGINT)
         out = p.stdout.read()
     assert p.returncode == 0, p.returncode

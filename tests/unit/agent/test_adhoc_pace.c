@@ -4,6 +4,7 @@
 #include "agent/adhoc_pace.h"
 
 #include <check.h>
+#include <stdlib.h>
 
 #include "suite.h"
 
@@ -68,7 +69,7 @@ START_TEST(test_sleeper_does_not_burst)
 		sent++;
 	/* what fits into the slack, at 100 a second */
 	ck_assert_uint_le(sent, 2);
-	ck_assert_int_eq(p.slipped_ns, 60 * NS_PER_S - ADHOC_SLACK_NS);
+	ck_assert_int_eq(p.slipped_ns, 60 * NS_PER_S - ADHOC_SLACK_MAX_NS);
 	now.ns += NS_PER_S;
 	for (sent = 0; adhoc_pace_next(&p, now, &target, &round); now.ns += NS_PER_MS)
 		sent++;
@@ -76,11 +77,32 @@ START_TEST(test_sleeper_does_not_burst)
 }
 END_TEST
 
+/* However late each look is, requests to one target keep three quarters of the interval. */
+START_TEST(test_rhythm_of_one)
+{
+	struct adhoc_pace p;
+	struct mono now = start, last = { 0 };
+	uint32_t target, round, sent = 0;
+
+	srandom(3);
+	adhoc_pace_init(&p, 1, 500, 4 * NS_PER_MS, 1000, start);
+	while (sent < 500) {
+		now.ns += random() % (20 * NS_PER_MS);
+		while (adhoc_pace_next(&p, now, &target, &round)) {
+			ck_assert(last.ns == 0 || now.ns - last.ns >= 3 * NS_PER_MS - 1);
+			last = now;
+			sent++;
+		}
+	}
+	ck_assert_int_gt(p.slipped_ns, 0);
+}
+END_TEST
+
 int
 main(void)
 {
 	const TTest *const tests[] = { test_even, test_rate, test_largest,
-		test_sleeper_does_not_burst, NULL };
+		test_sleeper_does_not_burst, test_rhythm_of_one, NULL };
 
 	return run_suite("adhoc_pace", tests);
 }
