@@ -16,6 +16,7 @@
 #include "common/mem.h"
 
 #define LINE_MAX_BYTES 1024
+#define FILE_MAX_BYTES (32 * 1024 * 1024)
 #define FAULTS_MAX 100			/* told of one file */
 #define WORD_SHOWN 80
 
@@ -225,22 +226,23 @@ adhoc_list_add(struct adhoc_list *l, const struct adhoc_form *form, const char *
 
 /* -------------------------------------------------------------------- files */
 
-/* The next line, without what cannot be kept of it; -1: the end.  *cut: it was too long. */
+/* The next line, without what cannot be kept of it; -1: the end, or *total is too much to go on.
+ * *cut: it was too long. */
 static int
-read_line(FILE *f, char *line, size_t room, bool *cut)
+read_line(FILE *f, char *line, size_t room, bool *cut, size_t *total)
 {
 	size_t n = 0;
 	int c;
 
 	*cut = false;
-	while ((c = getc(f)) != EOF && c != '\n') {
+	while (++*total <= FILE_MAX_BYTES && (c = getc(f)) != EOF && c != '\n') {
 		if (n + 1 < room)
 			line[n++] = c != '\0' ? (char)c : '\x01';
 		else
 			*cut = true;
 	}
 	line[n] = '\0';
-	return c == EOF && n == 0 ? -1 : 0;
+	return *total > FILE_MAX_BYTES || (c == EOF && n == 0) ? -1 : 0;
 }
 
 static int
@@ -264,10 +266,11 @@ adhoc_list_read(struct adhoc_list *l, const struct adhoc_form *form, FILE *f, co
 {
 	char line[LINE_MAX_BYTES], why[512];
 	unsigned faults = 0;
+	size_t total = 0;
 	bool cut;
 	int column;
 
-	for (unsigned number = 1; read_line(f, line, sizeof line, &cut) == 0; number++) {
+	for (unsigned number = 1; read_line(f, line, sizeof line, &cut, &total) == 0; number++) {
 		if (take_line(l, form, line, cut, &column, why, sizeof why) == 0)
 			continue;
 		fprintf(err, "%s:%u:%d: %s\n", name, number, column, why);
@@ -278,6 +281,10 @@ adhoc_list_read(struct adhoc_list *l, const struct adhoc_form *form, FILE *f, co
 		}
 		if (l->n == ADHOC_TARGETS_MAX)
 			break;
+	}
+	if (total > FILE_MAX_BYTES) {
+		fprintf(err, "%s: more than %d bytes\n", name, FILE_MAX_BYTES);
+		faults++;
 	}
 	if (ferror(f)) {
 		fprintf(err, "%s: %s\n", name, strerror(errno));

@@ -55,8 +55,10 @@ adhoc_print_fate(FILE *f, const char *name, uint32_t round, uint32_t fate, uint3
 		fprintf(f, "%" PRIu32, round + 1);
 	if (fate >= FATE_RTT)
 		fprintf(f, "  %.3f ms", (double)fate_rtt(fate) / NS_PER_MS_F);
+	else if (fate == CAUSE_NOT_SENT)
+		fputs("  not sent", f);
 	else if (fate != FATE_NONE)
-		fprintf(f, "  %s: %s", fate_is_unsent(fate) ? "not sent" : "lost", cause_name(fate));
+		fprintf(f, "  %s: %s", fate_is_unsent(fate) ? "not counted" : "lost", cause_name(fate));
 	for (uint32_t c = 1; c <= CAUSE_MAX; c++) {
 		if ((causes & CAUSE_BIT(c)) == 0)
 			continue;
@@ -148,8 +150,9 @@ adhoc_print_lone(FILE *f, const struct adhoc_view *v, bool utf8)
 		fprintf(f, " (%s)", v->address);
 	if (v->port != 0)
 		fprintf(f, " port %u", v->port);
-	fprintf(f, ": %s, %" PRIu32 " sent, %" PRIu32 " answered, %.1f %% lost",
-	    probe_kind_name(v->opts->kind), s->sent, s->received, loss(s));
+	fprintf(f, ": %s, %" PRIu32 " sent", probe_kind_name(v->opts->kind), s->sent);
+	if (s->sent > 0)
+		fprintf(f, ", %" PRIu32 " answered, %.1f %% lost", s->received, loss(s));
 	print_causes(f, v, "; ");
 	fputc('\n', f);
 	print_values(f, v);
@@ -182,7 +185,11 @@ adhoc_print_row(FILE *f, const struct adhoc_view *v, int width, bool utf8)
 		    v->more->error : "not looked up");
 		return;
 	}
-	fprintf(f, "%6" PRIu32 " %6" PRIu32 "  %5.1f %% ", s->sent, s->received, loss(s));
+	fprintf(f, "%6" PRIu32 " %6" PRIu32, s->sent, s->received);
+	if (s->sent > 0)
+		fprintf(f, "  %5.1f %% ", loss(s));
+	else
+		fprintf(f, "  %7s ", "-");
 	if (s->received > 0)
 		fprintf(f, "%9.3f %9.3f %9.3f %9.3f %9.3f  ", s->min / NS_PER_MS_F,
 		    s->p50 / NS_PER_MS_F, s->p90 / NS_PER_MS_F, s->max / NS_PER_MS_F,

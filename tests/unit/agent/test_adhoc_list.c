@@ -192,11 +192,26 @@ START_TEST(test_file_is_bounded)
 }
 END_TEST
 
+START_TEST(test_endless_file)
+{
+	char said[256] = "";
+	FILE *f = fopen("/dev/zero", "r"), *err = fmemopen(said, sizeof said, "w");
+	struct adhoc_list l = { 0 };
+
+	ck_assert_uint_eq(adhoc_list_read(&l, &icmp, f, "zero", err), 1);
+	fclose(f);
+	fclose(err);
+	ck_assert_str_eq(said, "zero: more than 33554432 bytes\n");
+	adhoc_list_free(&l);
+}
+END_TEST
+
 int
 main(void)
 {
 	const TTest *const tests[] = { test_hosts, test_not_hosts, test_ports, test_family,
-		test_networks, test_too_many, test_file, test_file_is_bounded, NULL };
+		test_networks, test_too_many, test_file, test_file_is_bounded,
+		test_endless_file, NULL };
 
 	return run_suite("adhoc_list", tests);
 }
