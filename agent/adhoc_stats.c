@@ -83,9 +83,7 @@ adhoc_stats(struct adhoc_stats *s, const uint32_t *fate, size_t n, uint32_t *scr
 static double
 round_up(double x)
 {
-	double ten = pow(10, floor(log10(x)));
-
-	for (;; ten *= 10)
+	for (double ten = 1;; ten *= 10)
 		for (unsigned i = 0; i < 3; i++)
 			if ((double[]){ 1, 2, 5 }[i] * ten >= x)
 				return (double[]){ 1, 2, 5 }[i] * ten;

@@ -11,11 +11,13 @@
 #include "agent/resolver.h"
 
 #include <ares.h>
+#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -431,19 +433,39 @@ on_local(void *arg, int status, int timeouts, struct ares_addrinfo *result)
 	add_result(arg, result);
 }
 
-/* Is it in /etc/hosts, or an address already?  (Any family at once misses an IPv4 address.) */
+/* RFC 6761: localhost is loopback, whatever the file lacks. */
+static void
+add_loopback(struct resolver_query *q)
+{
+	struct sockaddr_in four = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_addr = in6addr_loopback };
+
+	if (q->family != AF_INET6)
+		add_address(q, &(struct ares_addrinfo_node){ .ai_family = AF_INET,
+		    .ai_addr = (struct sockaddr *)&four, .ai_addrlen = sizeof four });
+	if (q->family != AF_INET)
+		add_address(q, &(struct ares_addrinfo_node){ .ai_family = AF_INET6,
+		    .ai_addr = (struct sockaddr *)&six, .ai_addrlen = sizeof six });
+}
+
+/*
+ * Is it in /etc/hosts, or an address already?  c-ares 1.18 misses an IPv4 address when any family
+ * is asked for, and leaks when the file lacks "localhost" in small letters.
+ */
 static bool
 find_local(struct resolver *r, struct resolver_query *q)
 {
-	static const int family[] = { AF_INET, AF_INET6 };
+	struct ares_addrinfo_hints hints = { .ai_family = q->family, .ai_socktype = SOCK_DGRAM,
+		.ai_flags = ARES_AI_NOSORT };
+	bool localhost = strcasecmp(q->host, "localhost") == 0;
+	struct in_addr four;
 
-	for (unsigned i = 0; i < 2; i++) {
-		struct ares_addrinfo_hints hints = { .ai_family = family[i],
-			.ai_socktype = SOCK_DGRAM, .ai_flags = ARES_AI_NOSORT };
-
-		if (q->family == AF_UNSPEC || q->family == family[i])
-			ares_getaddrinfo(r->hosts, q->host, NULL, &hints, on_local, q);
-	}
+	if (q->family == AF_UNSPEC && inet_pton(AF_INET, q->host, &four) == 1)
+		hints.ai_family = AF_INET;
+	ares_getaddrinfo(r->hosts, localhost ? "LOCALHOST" : q->host, NULL, &hints, on_local, q);
+	if (q->n == 0 && localhost)
+		add_loopback(q);
 	q->local = q->n > 0;
 	if (!q->local)
 		q->ttl_s = UINT32_MAX;

@@ -31,6 +31,23 @@ static struct event_base *base;
 static struct resolver *resolver;
 static struct dns dns;
 
+/* Every name server is silence: this process alone sees it. */
+static void
+silence(void)
+{
+	FILE *f = fopen("/tmp/test_resolver.conf", "we");
+
+	ck_assert_ptr_nonnull(f);
+	fputs("nameserver 127.0.0.1\noptions timeout:5 attempts:3\n", f);
+	fclose(f);
+	ck_assert_int_eq(unshare(CLONE_NEWNS | CLONE_NEWNET), 0);
+	ck_assert_int_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	ck_assert_int_eq(mount("/tmp/test_resolver.conf", "/etc/resolv.conf", NULL, MS_BIND, NULL),
+	    0);
+	unlink("/tmp/test_resolver.conf");
+	ck_assert_int_eq(system("ip link set lo up"), 0);
+}
+
 static void
 begin(void)
 {
@@ -159,6 +176,31 @@ START_TEST(test_answers)
 	q = ask("192.0.2.7", AF_UNSPEC);
 	ck_assert_str_eq(text(&q->address[0]), "192.0.2.7");
 	ck_assert(q->last.local);
+	q = ask("fd77::7", AF_UNSPEC);
+	ck_assert_str_eq(text(&q->address[0]), "fd77::7");
+	end();
+}
+END_TEST
+
+/* What the file lacks of localhost is known all the same, and is never asked for. */
+START_TEST(test_no_hosts_file)
+{
+	static const char *const name[] = { "localhost", "LocalHost" };
+	const struct asked *q;
+
+	silence();
+	ck_assert_int_eq(mount("/dev/null", "/etc/hosts", NULL, MS_BIND, NULL), 0);
+	begin_dns();
+	for (unsigned i = 0; i < 2; i++) {
+		q = ask(name[i], AF_INET6);
+		ck_assert_uint_eq(q->last.n, 1);
+		ck_assert_str_eq(text(&q->address[0]), "::1");
+		q = ask(name[i], AF_INET);
+		ck_assert_str_eq(text(&q->address[0]), "127.0.0.1");
+		q = ask(name[i], AF_UNSPEC);
+		ck_assert_uint_eq(q->last.n, 2);
+	}
+	ck_assert_uint_eq(dns.asked, 0);
 	end();
 }
 END_TEST
@@ -305,23 +347,6 @@ START_TEST(test_cancelled)
 }
 END_TEST
 
-/* Every name server is silence: this process alone sees it. */
-static void
-silence(void)
-{
-	FILE *f = fopen("/tmp/test_resolver.conf", "we");
-
-	ck_assert_ptr_nonnull(f);
-	fputs("nameserver 127.0.0.1\noptions timeout:5 attempts:3\n", f);
-	fclose(f);
-	ck_assert_int_eq(unshare(CLONE_NEWNS | CLONE_NEWNET), 0);
-	ck_assert_int_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-	ck_assert_int_eq(mount("/tmp/test_resolver.conf", "/etc/resolv.conf", NULL, MS_BIND, NULL),
-	    0);
-	unlink("/tmp/test_resolver.conf");
-	ck_assert_int_eq(system("ip link set lo up"), 0);
-}
-
 static void
 write_conf(const char *line)
 {
@@ -423,7 +448,7 @@ main(void)
 {
 	const TTest *const tests[] = { test_localhost, test_answers, test_failures,
 		test_half_an_answer, test_false_answers, test_hundred_addresses, test_silence,
-		test_wrong_names, test_cancelled, test_resolv_conf_changes,
+		test_wrong_names, test_cancelled, test_no_hosts_file, test_resolv_conf_changes,
 		test_dead_name_server, test_bounded, NULL };
 
 	return run_suite("resolver", tests);
