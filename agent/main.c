@@ -11,6 +11,7 @@
 
 #include "agent/adhoc.h"
 #include "agent/agent.h"
+#include "agent/explain.h"
 #include "common/log.h"
 #include "common/model.h"
 #include "common/sandbox.h"
@@ -22,6 +23,7 @@ usage(FILE *f)
 {
 	fprintf(f, "usage: linkwatch-agent [-c FILE] [-n] [-hV]\n"
 	    "       linkwatch-agent probe icmp|tcp|snmp [options] TARGET...\n"
+	    "       linkwatch-agent explain [-c FILE] [--plan LINKS --agent ID] [--json]\n"
 	    "  -c, --config FILE  configuration (" DEFAULT_FILE ")\n"
 	    "  -n, --check        check it, print what holds, and end\n"
 	    "  -V, --version      print the version\n"
@@ -68,6 +70,8 @@ main(int argc, char **argv)
 	sandbox_early();
 	if (argc > 1 && strcmp(argv[1], "probe") == 0)
 		return adhoc_main(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "explain") == 0)
+		return explain_main(argc - 1, argv + 1);
 	while ((c = getopt_long(argc, argv, "c:nVh", options, NULL)) != -1) {
 		switch (c) {
 		case 'c':

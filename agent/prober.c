@@ -367,18 +367,6 @@ find_link(const struct prober *pr, const char *id)
 	return NULL;
 }
 
-static int
-check_family(const struct target *t, char *why, size_t n)
-{
-	struct sockaddr_storage ss;
-
-	if (target_literal(t->host, 0, &ss) == 0 || t->family == AF_UNSPEC ||
-	    ss.ss_family == t->family)
-		return 0;
-	snprintf(why, n, "target is an address of the other family");
-	return -EINVAL;
-}
-
 /* One link of the plan; false with a line in why: refused. */
 static bool
 adopt(struct prober *pr, const Linkwatch__Pb__Link *def, char *why, size_t n)
@@ -396,7 +384,7 @@ adopt(struct prober *pr, const Linkwatch__Pb__Link *def, char *why, size_t n)
 		target_fini(&t);
 		return false;
 	}
-	if (check_family(&t, why, n) != 0 || guard_admit(pr->guard, &t, why, n) != 0) {
+	if (guard_admit(pr->guard, &t, why, n) != 0) {
 		target_fini(&t);
 		return false;
 	}
