@@ -96,7 +96,7 @@ adhoc_hist(struct adhoc_hist *h, const uint32_t *sorted, size_t n, size_t rows)
 	double span = quantile(sorted, n, TAIL) - min;
 
 	if (span < 1)
-		span = fmax(min / 100, 1);
+		span = min > 100 ? min / 100 : 1;
 	*h = (struct adhoc_hist){ .width = round_up(span / (double)(rows - 1)) };
 	h->base = floor(min / h->width) * h->width;
 	for (size_t i = 0; i < n; i++) {
