@@ -366,9 +366,9 @@ on_address(void *arg, const struct resolver_answer *answer)
 	q->query = NULL;
 	a->asked--;
 	for (size_t i = 0; i < answer->n && t->probe.to_len == 0; i++)
-		if (guard_one_host((const struct sockaddr *)&answer->addr[i])) {
-			memcpy(&t->probe.to, &answer->addr[i], answer->len[i]);
-			t->probe.to_len = answer->len[i];
+		if (guard_one_host((const struct sockaddr *)&answer->address[i].addr)) {
+			memcpy(&t->probe.to, &answer->address[i].addr, answer->address[i].len);
+			t->probe.to_len = answer->address[i].len;
 		}
 	if (t->probe.to_len == 0)
 		more_of(t)->error = xstrdup(answer->n > 0 ? "no address of one host" :

@@ -83,9 +83,7 @@ adhoc_stats(struct adhoc_stats *s, const uint32_t *fate, size_t n, uint32_t *scr
 static double
 round_up(double x)
 {
-	double ten = pow(10, floor(log10(x)));
-
-	for (;; ten *= 10)
+	for (double ten = 1;; ten *= 10)
 		for (unsigned i = 0; i < 3; i++)
 			if ((double[]){ 1, 2, 5 }[i] * ten >= x)
 				return (double[]){ 1, 2, 5 }[i] * ten;
@@ -98,7 +96,7 @@ adhoc_hist(struct adhoc_hist *h, const uint32_t *sorted, size_t n, size_t rows)
 	double span = quantile(sorted, n, TAIL) - min;
 
 	if (span < 1)
-		span = fmax(min / 100, 1);
+		span = min > 100 ? min / 100 : 1;
 	*h = (struct adhoc_hist){ .width = round_up(span / (double)(rows - 1)) };
 	h->base = floor(min / h->width) * h->width;
 	for (size_t i = 0; i < n; i++) {

@@ -6,22 +6,19 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/address.h"
 #include "agent/guard.h"
 #include "agent/probe_icmp.h"
-#include "agent/resolver.h"
 #include "agent/sampler.h"
 #include "agent/schedule.h"
 #include "agent/target.h"
 #include "common/log.h"
 #include "common/mem.h"
 
-#define LOOKUP_AGAIN_NS (60 * NS_PER_S)
-#define LOOKUP_RETRY_NS (10 * NS_PER_S)
 #define CLOCK_JUMP_NS (100 * NS_PER_MS)
 #define SLEPT_NS (500 * NS_PER_MS)	/* so late a loop may have missed replies */
 #define ACTIONS_MAX 4096		/* in one pass: the loop has other work too */
@@ -35,9 +32,8 @@ struct link {
 	struct probe probe;
 	struct sampler sampler;
 	struct schedule_entry entry;
-	bool is_name, told_lookup, told_forbidden, told_send;
-	struct resolver_query *query;
-	int64_t lookup_ns;		/* mono: when to look the name up again */
+	struct address address;
+	bool told_send;
 	int64_t last_send_ns;		/* mono */
 	uint32_t flags_next;		/* for the step that begins next */
 	bool keep;			/* in the plan that is being adopted */
@@ -45,12 +41,12 @@ struct link {
 
 struct prober {
 	struct probe_env env;
-	struct resolver *resolver;
+	struct addresses *addresses;
 	struct guard *guard;
 	void (*sample)(void *arg, const struct sample *);
 	void *arg;
 	struct schedule *schedule;
-	struct event *tick, *second;
+	struct event *tick;
 	uint64_t plan_mpps;		/* packets in 1000 s that the plan asks for */
 	int64_t offset_ns;		/* of our grid: agents do not fire together */
 	int64_t tick_ns;		/* at least, between two wake-ups to send */
@@ -62,7 +58,7 @@ struct prober {
 	int64_t wall_ns;		/* wall - mono when last looked */
 	uint64_t drops;
 	uint64_t starved_steps, capped, guard_refused, produced;
-	uint64_t late_sends, clock_jumps, resolver_failures;
+	uint64_t late_sends, clock_jumps;
 	int64_t loop_lag_ns;
 };
 
@@ -114,90 +110,14 @@ choose_tick(struct prober *pr)
 	pr->tick_ns = tick < TICK_MIN_NS ? TICK_MIN_NS : tick;
 }
 
-/* ---------------------------------------------------------------- addresses */
-
+/* addresses: where the packets of a link go from now on */
 static void
-address_text(const union probe_address *to, socklen_t len, char text[NI_MAXHOST])
+on_address(void *user, const struct sockaddr *to, socklen_t len)
 {
-	if (getnameinfo(&to->sa, len, text, NI_MAXHOST, NULL, 0,
-	    NI_NUMERICHOST) != 0)
-		snprintf(text, NI_MAXHOST, "?");
-}
+	struct link *l = user;
 
-/* The address in use if the name still has it, else the first that the guard allows. */
-static bool
-choose_address(struct link *l, const struct resolver_answer *a)
-{
-	size_t best = a->n;
-	char text[NI_MAXHOST];
-
-	for (size_t i = a->n; i-- > 0;) {
-		if (!guard_allows(l->prober->guard, l->target.host,
-		    (const struct sockaddr *)&a->addr[i]))
-			continue;
-		best = i;
-		if (a->len[i] == l->probe.to_len &&
-		    memcmp(&a->addr[i], &l->probe.to, a->len[i]) == 0)
-			return true;
-	}
-	if (best == a->n)
-		return false;
-	memcpy(&l->probe.to, &a->addr[best], a->len[best]);
-	l->probe.to_len = a->len[best];
-	address_text(&l->probe.to, l->probe.to_len, text);
-	log_inform("link=%s: %s has address %s", l->target.id, l->target.host, text);
-	return true;
-}
-
-static void
-on_looked_up(void *arg, const struct resolver_answer *a)
-{
-	struct link *l = arg;
-	int64_t now = clock_mono(l->prober->env.clock).ns;
-
-	l->query = NULL;
-	l->lookup_ns = now + (a->n > 0 ? LOOKUP_AGAIN_NS : LOOKUP_RETRY_NS);
-	if (a->n == 0) {
-		l->prober->resolver_failures++;
-		if (!l->told_lookup)
-			log_warning("link=%s: cannot resolve %s: %s", l->target.id, l->target.host,
-			    a->error);
-		l->told_lookup = true;
-		return;			/* an address that it had stays */
-	}
-	if (l->told_lookup)
-		log_notice("link=%s: %s resolves again", l->target.id, l->target.host);
-	l->told_lookup = false;
-	if (choose_address(l, a)) {
-		l->told_forbidden = false;
-		return;
-	}
-	l->probe.to_len = 0;
-	if (!l->told_forbidden)
-		log_warning("link=%s: no address of %s is in the allow-list", l->target.id,
-		    l->target.host);
-	l->told_forbidden = true;
-}
-
-static void
-look_up(struct link *l)
-{
-	l->query = resolver_ask(l->prober->resolver, l->target.host, l->target.family,
-	    l->target.port, on_looked_up, l);
-}
-
-static void
-on_second(evutil_socket_t fd, short what, void *arg)
-{
-	struct prober *pr = arg;
-	int64_t now = clock_mono(pr->env.clock).ns;
-
-	(void)fd;
-	(void)what;
-	for (size_t i = 0; i < pr->links; i++)
-		if (pr->link[i]->is_name && pr->link[i]->query == NULL &&
-		    now >= pr->link[i]->lookup_ns)
-			look_up(pr->link[i]);
+	memcpy(&l->probe.to, to, len);
+	l->probe.to_len = len;
 }
 
 /* ------------------------------------------------------------------ actions */
@@ -225,8 +145,10 @@ held_back(struct link *l, struct mono now)
 	struct prober *pr = l->prober;
 
 	if (l->probe.to_len == 0) {
-		pr->guard_refused += l->told_forbidden;
-		return l->told_forbidden ? CAUSE_NOT_SENT : CAUSE_RESOLVE;
+		enum cause cause = (enum cause)address_cause(&l->address);
+
+		pr->guard_refused += cause == CAUSE_NOT_SENT;
+		return cause;
 	}
 	if (guard_take(pr->guard, now))
 		return CAUSE_NONE;
@@ -393,8 +315,7 @@ on_done(struct probe *p, const struct probe_result *r)
 static void
 link_free(struct link *l)
 {
-	if (l->query != NULL)
-		resolver_cancel(l->prober->resolver, l->query);
+	address_fini(&l->address);
 	probe_close(&l->probe);
 	sampler_fini(&l->sampler);
 	target_fini(&l->target);
@@ -413,7 +334,7 @@ static struct link *
 link_add(struct prober *pr, struct target *t, char *why, size_t n)
 {
 	struct link *l = xcalloc(1, sizeof *l);
-	struct sockaddr_storage literal;
+	struct sockaddr_storage known;
 	double phase;
 
 	l->prober = pr;
@@ -425,11 +346,9 @@ link_add(struct prober *pr, struct target *t, char *why, size_t n)
 	}
 	sampler_init(&l->sampler, l->target.id, l->target.count, l->target.step_ns,
 	    l->target.timeout_ns);
-	l->probe.to_len = target_literal(l->target.host, l->target.port, &literal);
-	memcpy(&l->probe.to, &literal, l->probe.to_len);
-	l->is_name = l->probe.to_len == 0;
-	if (l->is_name)
-		look_up(l);
+	l->probe.to_len = address_init(&l->address, pr->addresses, l->target.host,
+	    l->target.family, l->target.port, l, &known);
+	memcpy(&l->probe.to, &known, l->probe.to_len);
 	phase = schedule_phase(l->target.step_ns / l->target.count, pr->plan_mpps, pr->offset_ns,
 	    rng_double(pr->env.rng));
 	schedule_add(pr->schedule, &l->entry, l, l->target.step_ns, l->target.count,
@@ -535,11 +454,7 @@ void
 prober_guard(struct prober *pr, struct guard *guard)
 {
 	pr->guard = guard;
-	for (size_t i = 0; i < pr->links; i++)
-		if (pr->link[i]->is_name) {
-			pr->link[i]->probe.to_len = 0;	/* until the new guard has seen it */
-			pr->link[i]->lookup_ns = 0;
-		}
+	addresses_guard(pr->addresses, guard);
 }
 
 void
@@ -571,12 +486,13 @@ prober_restart_kind(struct prober *pr, uint32_t kind)
 int
 prober_new(struct prober **out, const struct prober_opts *opts)
 {
-	static const struct timeval second = { .tv_sec = 1 };
+	struct addresses_opts addresses = { .base = opts->env.base, .clock = opts->env.clock,
+		.rng = opts->env.rng, .resolver = opts->resolver, .guard = opts->guard,
+		.changed = on_address };
 	struct prober *pr = xcalloc(1, sizeof *pr);
 
 	pr->env = opts->env;
 	pr->env.done = on_done;
-	pr->resolver = opts->resolver;
 	pr->guard = opts->guard;
 	pr->sample = opts->sample;
 	pr->arg = opts->arg;
@@ -585,8 +501,7 @@ prober_new(struct prober **out, const struct prober_opts *opts)
 	pr->offset_ns = (int64_t)rng_below(pr->env.rng, NS_PER_S);
 	pr->wall_ns = wall_offset(pr);
 	pr->tick = evtimer_new(pr->env.base, on_tick, pr);
-	pr->second = event_new(pr->env.base, -1, EV_PERSIST, on_second, pr);
-	if (pr->tick == NULL || pr->second == NULL || evtimer_add(pr->second, &second) != 0) {
+	if (pr->tick == NULL || addresses_new(&pr->addresses, &addresses) != 0) {
 		prober_free(pr);
 		return -ENOMEM;
 	}
@@ -605,20 +520,23 @@ prober_free(struct prober *pr)
 	schedule_free(pr->schedule);
 	if (pr->tick != NULL)
 		event_free(pr->tick);
-	if (pr->second != NULL)
-		event_free(pr->second);
+	addresses_free(pr->addresses);
 	free(pr);
 }
 
 void
 prober_stat(struct prober *pr, struct prober_stat *out)
 {
+	struct addresses_stat names;
+
+	addresses_stat(pr->addresses, &names);
 	*out = (struct prober_stat){
 		.links = (uint32_t)pr->links, .refused = pr->refused, .revision = pr->revision,
 		.late_sends = pr->late_sends, .loop_lag_ns = pr->loop_lag_ns,
 		.starved_steps = pr->starved_steps, .capped = pr->capped,
 		.guard_refused = pr->guard_refused, .produced = pr->produced,
-		.clock_jumps = pr->clock_jumps, .resolver_failures = pr->resolver_failures,
+		.clock_jumps = pr->clock_jumps, .resolver_failures = names.failures,
+		.names_failing = names.failing,
 	};
 	pr->loop_lag_ns = 0;
 }

@@ -28,6 +28,7 @@ struct prober_stat {
 	uint64_t produced;		/* samples */
 	int64_t loop_lag_ns;		/* worst since the last prober_stat() */
 	uint64_t clock_jumps, resolver_failures;
+	uint32_t names_failing;		/* names that do not resolve at present */
 };
 
 struct prober_opts {

@@ -194,6 +194,7 @@ fill_snmp(struct target *out, const Linkwatch__Pb__Link *l)
 	out->interface = copy_or_null(l->interface);
 	out->alias = copy_or_null(l->alias);
 	out->host_values = l->host;
+	out->oid = xcalloc(l->n_oid, sizeof *out->oid);
 	for (size_t i = 0; i < l->n_oid; i++)
 		out->oid[out->oids++] = (struct target_oid){
 			.oid = xstrdup(l->oid[i]),
@@ -258,6 +259,7 @@ target_fini(struct target *t)
 	free(t->server_name);
 	for (size_t i = 0; i < t->oids; i++)
 		free(t->oid[i].oid);
+	free(t->oid);
 	*t = (struct target){ 0 };
 }
 
