@@ -182,7 +182,8 @@ print_beside(FILE *f, const struct explanation *x, const struct agent_conf *conf
 	    "again after 0.5 s to 90 s\n");
 	fprintf(f, "    DNS queries to the name servers of this host for names in the plan and in "
 	    "collectors,\n    as their time to live says, at the earliest after 5 s, and before "
-	    "each connection to a collector\n");
+	    "each connection to a collector;\n    what a server does not answer is asked three times "
+	    "in 7 s\n");
 	print_names(f, x);
 	print_guard(f, conf);
 	fprintf(f, "    the kernel may add ARP or neighbour discovery, and a RST where an answer "

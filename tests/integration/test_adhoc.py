@@ -221,6 +221,12 @@ def left(lab):
     return tx['packets'], tx['bytes']
 
 
+def datagrams(lab):
+    """Datagrams that have left on the vendor's host, by UDP and over IPv4."""
+    names, values = (l.split() for l in sh(*lab.on_host('cat', '/proc/net/snmp')).splitlines() if l.startswith('Udp:'))
+    return int(values[names.index('OutDatagrams')])
+
+
 def explain(lab, *args, status=0):
     r = subprocess.run([lab.program('linkwatch-agent'), 'explain', *args], check=False, capture_output=True,
                        text=True, timeout=30)
@@ -235,6 +241,11 @@ def explain_holds(lab):
     stack = Stack(lab, 'explain')
     stack.agent_conf['a1']['guard'] = {'allow': ['10.200.7.1', '10.200.7.2', '10.200.7.3', '10.200.7.4'],
                                        'max_pps': 100}
+    stack.agent_conf['a1']['guard']['allow'].append('127.0.0.1')
+    lab.start(Snmpd(lab.path('polled'), prefix=lab.on_host()))
+    stack.agent_conf['a1']['snmp_credentials'] = [
+        {'name': 'v2c', 'version': 'v2c', 'community_file': stack.secret('community', Snmpd.COMMUNITY)}]
+    stack.link('device', 'snmp', '127.0.0.1', port=SNMP, credential='v2c', interface='lo', host=True, timeout='900ms')
     stack.link('small', 'icmp', '10.200.7.1', count=5)
     stack.link('big', 'icmp', '10.200.7.2', count=2, size=1400, ttl=64)
     stack.link('open', 'tcp', '10.200.7.3', port=443, count=2, timeout='900ms')
@@ -249,10 +260,10 @@ def explain_holds(lab):
     marks = ('small', 'big', 'open', 'drop')
     wait_for(lambda: all(stack.samples(l) for l in marks), 20, 'samples of every link')
     lab.road('mark 1')
-    before = left(lab)
+    before, polls_before = left(lab), datagrams(lab)
     more = len(stack.samples('drop')) + 2
     wait_for(lambda: len(stack.samples('drop')) >= more, 20, 'two steps of the slowest link more')
-    after = left(lab)
+    after, polls = left(lab), (datagrams(lab) - polls_before) / 2       # each request has its answer
     told = json.loads(explain(lab, '-c', conf, '--json').stdout)
     text = explain(lab, '-c', conf).stdout
     stack.stop()
@@ -265,14 +276,18 @@ def explain_holds(lab):
     span = (int(truth[-1]['in_ns']) - begin) / 1e9
     assert span > 3, f'{span} s are too short to tell'
     for what, a, b in zip(('packets_per_s', 'bytes_per_s'), before, after):
-        assert 0.8 * told['usual'][what] * (span - 1) < b - a < told['most'][what] * (span + 1), \
-            f'{b - a} {what} in {span:.1f} s, explain says {told["usual"]} to {told["most"]}'
+        usual, most = (told[k][what] - by['device'][k][what] for k in ('usual', 'most'))    # it is on another road
+        assert 0.8 * usual * (span - 1) < b - a < most * (span + 1), \
+            f'{b - a} {what} in {span:.1f} s, explain says {usual} to {most} a second'
     for i, name in enumerate(marks, 1):         # of a connection the emulator notes the SYN alone
         n = sum(1 for t in truth if t['dst'] == f'10.200.7.{i}' and t['dir'] == '0' and
                 t['verdict'] not in ('set', 'mark', 'dup') and int(t['in_ns']) >= begin)
         most, usual, step = by[name]['most']['packets_per_s'], by[name]['usual']['packets_per_s'], by[name]['step_s']
         assert n <= most * (span + step), f'{name}: {n} packets in {span:.1f} s, explain says {most} a second at most'
         assert n >= 0.5 * usual * (span - step) or by[name]['probe'] == 'tcp', f'{name}: only {n} packets in {span:.1f} s'
+    device = by['device']
+    assert device['estimate'] and device['usual']['packets_per_s'] * (span - 1) * 0.5 < polls < \
+        device['most']['packets_per_s'] * (span + 1), f'{polls} requests by SNMP in {span:.1f} s: {device}'
     assert not [t for t in truth if t['dst'] == '10.200.8.1'], 'a refused link sent'
     assert 'listens on no port' in text and '10.99.0.1:4433' in text and 'outside: not in allow-list' in text, text
 
