@@ -109,6 +109,15 @@ def peak_rss_kb(pid):
         return 0
 
 
+def cpu_seconds(pid):
+    """CPU that a running process has had, all threads, to the nanosecond (its children do not count)."""
+    total = 0
+    for task in os.listdir(f'/proc/{pid}/task'):
+        with open(f'/proc/{pid}/task/{task}/schedstat', encoding='utf-8') as f:
+            total += int(f.read().split()[0])
+    return total / 1e9
+
+
 def run(argv, timeout=60, watch=None, step=0.1):
     """Runs argv on the prober's core; CPU of it and of all its children.  watch() is called every step."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -260,11 +269,14 @@ class Road:
             self.command('flush')
         return list(csv.DictReader(io.StringIO(self._impair('dump', self.log))))
 
-    def applied_ns(self, address):
-        """Applied delay of each request to address, in the order of sending; None: it was dropped."""
-        packets = sorted((t for t in self.truth() if t['dst'] == address and t['verdict'] in ('pass', 'loss')),
-                         key=lambda t: int(t['in_ns']))
-        return [int(t['out_ns']) - int(t['in_ns']) if int(t['out_ns']) > 0 else None for t in packets]
+    def applied_ns(self):
+        """Applied delays of the requests to each address, in the order of sending; None: dropped."""
+        applied = {}
+        for t in sorted(self.truth(), key=lambda t: int(t['in_ns'])):
+            if t['verdict'] in ('pass', 'loss', 'qdrop'):
+                out_ns = int(t['out_ns'])
+                applied.setdefault(t['dst'], []).append(out_ns - int(t['in_ns']) if out_ns > 0 else None)
+        return applied
 
 
 class Pace:

@@ -4,13 +4,12 @@ import json
 import os
 import re
 import shlex
-import statistics
 
 from bench import Pace, Unmeasured, addresses, installed, run
 
 
 class Result:
-    """What one prober did: probes sent and answered, CPU, memory, and the RTTs if they were kept."""
+    """What one prober did: probes sent and answered, CPU, memory, and the RTTs of each target if they were kept."""
 
     def __init__(self, finished, sent, received, rtt_ns=None, pps=None):
         self.sent, self.received, self.rtt_ns, self.pps = sent, received, rtt_ns, pps
@@ -48,7 +47,7 @@ class Ours:
             *self.argv, '--file', road.targets(targets), '--count', str(count), '--interval', str(interval_ms),
             '--timeout', str(timeout_ms), '--rate', str(rate), '--json'], patience, step)
         sent = received = 0
-        rtt_ns = []
+        rtt_ns = {}
         for line in finished.out.splitlines():
             try:
                 said = json.loads(line)
@@ -57,7 +56,8 @@ class Ours:
             if isinstance(said, dict) and 'rtt_ns' in said:
                 sent += said['sent']
                 received += said['received']
-                rtt_ns += said['rtt_ns']
+                rtt_ns[said.get('address') or said['target']] = [
+                    r if r is not None and r >= 0 else None for r in said['rtt_ns']]
         _must_have_sent('linkwatch-agent probe', finished, sent)
         return Result(finished, sent, received, rtt_ns, pace.pps())
 
@@ -71,16 +71,19 @@ class Rawping:
     def __call__(self, road, targets, count, rate=0, tick_ms=0, window=8192, stamps='txrx', patience=60,
                  step=0.1):
         csv = road.path('rawping.csv')
+        each = ['-o', csv] if targets <= 100 else []
         finished, pace = _finished(road, [
             self.path, '-t', addresses(1)[0], '-n', str(targets), '-R', str(count), '-r', str(rate),
-            '-k', str(tick_ms), '-W', str(window), '-m', stamps, '-o', csv], patience, step)
+            '-k', str(tick_ms), '-W', str(window), '-m', stamps, *each], patience, step)
         if finished.status != 0:
             raise Unmeasured(f'rawping: {finished.err.strip()}')
         said = json.loads(finished.out.splitlines()[-1])
-        with open(csv, encoding='utf-8') as f:
-            rtt_ns = [int(l.rsplit(',', 1)[1]) for l in f] if targets == 1 else None
-        return Result(finished, said['sent'], said['received'],
-                      rtt_ns and [r if r >= 0 else None for r in rtt_ns], said['pps'])
+        rtt_ns = {}
+        if each:
+            with open(csv, encoding='utf-8') as f:
+                for target, _, rtt in (l.split(',') for l in f):
+                    rtt_ns.setdefault(target, []).append(int(rtt) if int(rtt) >= 0 else None)
+        return Result(finished, said['sent'], said['received'], rtt_ns, said['pps'])
 
 
 def fping(road, targets, count, interval_ms, period_ms, timeout_ms=900, patience=60, step=0.1):
@@ -88,7 +91,7 @@ def fping(road, targets, count, interval_ms, period_ms, timeout_ms=900, patience
     finished, pace = _finished(road, [
         installed('fping'), '-q', '-c', str(count), '-i', str(interval_ms), '-p', str(period_ms),
         '-t', str(timeout_ms), '-f', road.targets(targets)], patience, step)
-    said = re.findall(r'= (\d+)/(\d+)/', finished.err)
+    said = re.findall(r'%loss = (\d+)/(\d+)/', finished.err)
     sent = sum(int(s) for s, _ in said)
     if 'sequence numbers' in finished.err:
         raise Unmeasured('fping gave up: "not enough sequence numbers available"')
@@ -96,15 +99,26 @@ def fping(road, targets, count, interval_ms, period_ms, timeout_ms=900, patience
     return Result(finished, sent, sum(int(r) for _, r in said), pps=pace.pps())
 
 
-def fping_each(road, count, period_ms):
-    """fping to one target, every RTT as it prints it (three digits)."""
-    finished, _ = _finished(road, [installed('fping'), '-q', '-C', str(count), '-p', str(period_ms), '-t', '1000',
-                                   addresses(1)[0]], 60)
-    if ' : ' not in finished.err:
-        raise Unmeasured(f'fping: {finished.err.strip()[:100]}')
-    printed = finished.err.split(' : ')[1].split()
-    rtt_ns = [None if v == '-' else float(v) * 1e6 for v in printed]
-    return Result(finished, len(rtt_ns), sum(r is not None for r in rtt_ns), rtt_ns)
+def fping_exact(road, targets, count):
+    """fping, each target once a second, with its RTTs in nanoseconds.
+
+    Its plain output has three digits, 0.1 ms at 20 ms.  Its output for netdata has them all, as
+    the mean of a second, which is one RTT here; a second that had none or two is left out.
+    """
+    finished, _ = _finished(road, [
+        installed('fping'), '-N', '-Q', '1', '-c', str(count), '-p', '1000', '-i', str(1000 / targets), '-t', '900',
+        '-f', road.targets(targets)], count + 30)
+    said = re.findall(r'%loss = (\d+)/(\d+)/', finished.err)
+    sent, received = (sum(int(v[i]) for v in said) for i in (0, 1))
+    _must_have_sent('fping', finished, sent)
+    rtt_ns = {}
+    answered = re.compile(r'BEGIN fping\.(\S+)_packets\nSET xmt = (\d+)\nSET rcv = (\d+)\n')
+    for block in re.split(r'(?=^BEGIN fping\.\S+_packets$)', finished.out, flags=re.M):
+        head, mean = answered.search(block), re.search(r'SET avg = (\d+)', block)
+        if head is not None and head[2] != '0':
+            rtt_ns.setdefault(head[1].replace('_', '.'), []).append(
+                int(mean[1]) if mean is not None and head[2] == head[3] == '1' else None)
+    return Result(finished, sent, received, rtt_ns)
 
 
 def oping(road, targets, count):
@@ -119,9 +133,6 @@ def oping(road, targets, count):
 
 def errors_ns(result, applied):
     """How far each RTT is from the delay that the road really gave it; those answered only."""
-    return [r - a for r, a in zip(result.rtt_ns, applied) if r is not None and a is not None]
+    return [r - a for target, rtts in result.rtt_ns.items() for r, a in zip(rtts, applied.get(target, ()))
+            if r is not None and a is not None]
 
-
-def middle(values):
-    """Median of what may be empty."""
-    return statistics.median(values) if values else None
