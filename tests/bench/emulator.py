@@ -6,7 +6,7 @@ The other rows trust its log; this says how far.
 
 import sys
 
-from bench import Road, Unmeasured, arguments, cpu_seconds, median, row
+from bench import Road, Unmeasured, arguments, cpu_seconds, measure, median, row
 from probers import Rawping
 
 DELAYS_MS = (0.1, 1, 20, 200)
@@ -51,8 +51,8 @@ def main():
     args = arguments(__doc__)
     rawping = Rawping(args.build)
     with Road(args.build) as road:
-        precision(road, rawping, args.quick)
-        throughput(road, rawping, args.quick)
+        measure(args, (('emulator, on time', lambda: precision(road, rawping, args.quick)),
+                       ('emulator, fast', lambda: throughput(road, rawping, args.quick))))
     return 0
 
 

@@ -27,7 +27,7 @@ class Result:
 
 def _finished(road, argv, timeout, step=0.1):
     pace = Pace(road)
-    return run(argv, timeout, pace.look, step), pace
+    return run(argv, timeout, pace.look, step, road.nice), pace
 
 
 def _must_have_sent(name, finished, sent):
