@@ -91,6 +91,20 @@ sim-build: $(BUILD)/tests/sim/sim $(SIM_TEST)
 sim: sim-build
 # --- end of the simulator
 
+# --- the bench: figures of the agent beside its peers' and the bare limits'
+#   make bench-agent                    everything (15 minutes, as root); BENCH=--quick for a look
+# tests/bench/X.c is a program of its own; LIBS_bench_X names what it links besides libcommon.
+BENCH_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
+.PHONY: bench-agent bench-build
+$(BENCH_PROGRAMS): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libcommon.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_bench_$*) $(LIBS_common)
+bench-build: $(BENCH_PROGRAMS) $(IMPAIR) $(JOURNAL_DUMP) programs
+bench-agent:
+	@conf/deps run bench
+	@$(MAKE) -j$$(nproc) bench-build
+	@/usr/bin/python3 tests/bench/run.py --build $(BUILD) $(BENCH)
+# --- end of the bench
+
 test-programs: $$(TEST_PROGRAMS)
 
 test-deps:
