@@ -378,6 +378,23 @@ is_extended_error(const struct cmsghdr *c)
 	    (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR);
 }
 
+/* An error that quotes the header of a request alone: the kernel knows where that went. */
+static bool
+short_error(const struct icmp_socket *s, const struct msghdr *m, const uint8_t *data, size_t n,
+    struct icmp_news *out)
+{
+	const union address *to = m->msg_name;
+
+	if (n < ICMP_WIRE_HEADER || n >= ICMP_WIRE_HEADER + ICMP_WIRE_COOKIE ||
+	    to->sa.sa_family != (s->v6 ? AF_INET6 : AF_INET))
+		return false;
+	out->kind = ICMP_NEWS_ERROR_SHORT;
+	out->request.seq = (uint16_t)(data[6] << 8 | data[7]);
+	out->quoted_to = s->v6 ? (const uint8_t *)&to->in6.sin6_addr :
+	    (const uint8_t *)&to->in.sin_addr;
+	return true;
+}
+
 /* From the error queue: a stamp, or (ping sockets) an ICMP error with our request as its data. */
 static void
 take_error(struct icmp_socket *s, struct msghdr *m, const uint8_t *data, size_t n,
@@ -408,9 +425,12 @@ take_error(struct icmp_socket *s, struct msghdr *m, const uint8_t *data, size_t 
 	else
 		icmp_wire_parse_4(data, n, true, &s->key, &p.news);
 	p.news.cause = icmp_wire_cause(s->v6, ee.ee_type, ee.ee_code);
-	if (p.news.kind != ICMP_NEWS_REQUEST || p.news.cause == 0)
+	if (p.news.cause == 0)
 		return;
-	p.news.kind = ICMP_NEWS_ERROR;
+	if (p.news.kind == ICMP_NEWS_REQUEST)
+		p.news.kind = ICMP_NEWS_ERROR;
+	else if (!short_error(s, m, data, n, &p.news))
+		return;
 	to->packet(arg, s->v6, &p);
 }
 

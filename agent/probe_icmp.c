@@ -187,7 +187,8 @@ complete_short(struct icmp *icmp, bool v6, struct icmp_news *news)
 	uint64_t number = fs->next - (uint16_t)((uint16_t)fs->next - news->request.seq);
 	const struct icmp_flight *f = icmp_flights_find(fs, number);
 
-	if (f == NULL || f->id != news->request.id || news->quoted_to == NULL ||
+	if (f == NULL || news->quoted_to == NULL || (f->id != news->request.id &&
+	    icmp_socket_mode(icmp->side[v6].socket) == ICMP_MODE_RAW) ||
 	    f->to != fold(icmp, v6, news->quoted_to))
 		return false;
 	news->request.link = f->link;

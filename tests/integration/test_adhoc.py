@@ -174,7 +174,8 @@ def ping_sockets_do(lab):
     found = objects(r)
     assert r.returncode == 1 and 'ping socket' in r.stderr, r
     assert found['10.200.5.1']['received'] == 5 and found['10.200.5.1']['min_ns'] >= 5e6, found
-    assert found['10.200.5.2']['received'] == 0 and found['::1']['received'] == 5, found
+    # the emulator's errors quote eight bytes, which is all that a router must
+    assert found['10.200.5.2']['causes'] == {'host-unreachable': 5} and found['::1']['received'] == 5, found
     sh(*lab.on_host('sysctl', '-qw', 'net.ipv4.ping_group_range=1 0'))
     r = subprocess.run(lab.on_host('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', copy,
                                    *program[1:], '10.200.5.1'), check=False, capture_output=True, text=True, timeout=30)
