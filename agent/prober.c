@@ -16,6 +16,7 @@
 #include "agent/sampler.h"
 #include "agent/schedule.h"
 #include "agent/target.h"
+#include "common/hashmap.h"
 #include "common/log.h"
 #include "common/mem.h"
 
@@ -358,18 +359,9 @@ link_add(struct prober *pr, struct target *t, char *why, size_t n)
 	return l;
 }
 
-static struct link *
-find_link(const struct prober *pr, const char *id)
-{
-	for (size_t i = 0; i < pr->links; i++)
-		if (strcmp(pr->link[i]->target.id, id) == 0)
-			return pr->link[i];
-	return NULL;
-}
-
 /* One link of the plan; false with a line in why: refused. */
 static bool
-adopt(struct prober *pr, const Linkwatch__Pb__Link *def, char *why, size_t n)
+adopt(struct prober *pr, struct hashmap *by_id, const Linkwatch__Pb__Link *def, char *why, size_t n)
 {
 	struct target t;
 	struct link *l;
@@ -378,7 +370,7 @@ adopt(struct prober *pr, const Linkwatch__Pb__Link *def, char *why, size_t n)
 		target_fini(&t);
 		return false;
 	}
-	l = find_link(pr, t.id);
+	l = hashmap_get(by_id, t.id);
 	if (l != NULL && l->keep) {
 		snprintf(why, n, "id occurs twice in the plan");
 		target_fini(&t);
@@ -399,42 +391,43 @@ adopt(struct prober *pr, const Linkwatch__Pb__Link *def, char *why, size_t n)
 	if (l == NULL)
 		return false;
 	l->keep = true;
+	(void)hashmap_put(by_id, l->target.id, l);
 	return true;
 }
 
 static void
-add_refusal(Linkwatch__Pb__PlanResult *r, const char *link, const char *reason)
+refuse(struct prober *pr, Linkwatch__Pb__PlanResult *r, const char *link, const char *reason)
 {
+	char id[4 * ID_MAX + 1];
+
+	if (pr->refused++ >= PROBER_REFUSALS_MAX)
+		return;			/* the count goes on */
+	log_escape(id, sizeof id, link, strnlen(link, ID_MAX));
+	log_warning("link=%s: refused: %s%s", id, reason,
+	    pr->refused == PROBER_REFUSALS_MAX ? "; further ones are only counted" : "");
 	r->link = xreallocarray(r->link, r->n_link + 1, sizeof *r->link);
 	r->reason = xreallocarray(r->reason, r->n_reason + 1, sizeof *r->reason);
-	r->link[r->n_link++] = xstrdup(link);
+	r->link[r->n_link++] = xstrdup(id);
 	r->reason[r->n_reason++] = xstrdup(reason);
 }
 
-void
-prober_plan(struct prober *pr, const Linkwatch__Pb__Plan *plan, Linkwatch__Pb__PlanResult **result)
+/* Requests in 1,000 seconds, before any is refused. */
+static uint64_t
+rate_of(const Linkwatch__Pb__Plan *plan)
 {
-	Linkwatch__Pb__PlanResult *r = xcalloc(1, sizeof *r);
-	char why[160], id[4 * ID_MAX + 1];
-	size_t kept = 0;
+	uint64_t mpps = 0;
 
-	linkwatch__pb__plan_result__init(r);
-	r->revision = plan->revision;
-	guard_begin(pr->guard);
-	pr->plan_mpps = 0;
 	for (size_t i = 0; i < plan->n_link; i++)
 		if (plan->link[i]->step_ms > 0)
-			pr->plan_mpps += plan->link[i]->count * UINT64_C(1000000) /
-			    plan->link[i]->step_ms;
-	for (size_t i = 0; i < pr->links; i++)
-		pr->link[i]->keep = false;
-	for (size_t i = 0; i < plan->n_link; i++) {
-		if (adopt(pr, plan->link[i], why, sizeof why))
-			continue;
-		log_escape(id, sizeof id, plan->link[i]->id, strnlen(plan->link[i]->id, ID_MAX));
-		log_warning("link=%s: refused: %s", id, why);
-		add_refusal(r, id, why);
-	}
+			mpps += plan->link[i]->count * UINT64_C(1000000) / plan->link[i]->step_ms;
+	return mpps;
+}
+
+static void
+remove_others(struct prober *pr)
+{
+	size_t kept = 0;
+
 	for (size_t i = 0; i < pr->links; i++) {
 		if (pr->link[i]->keep)
 			pr->link[kept++] = pr->link[i];
@@ -442,9 +435,31 @@ prober_plan(struct prober *pr, const Linkwatch__Pb__Plan *plan, Linkwatch__Pb__P
 			link_remove(pr->link[i]);
 	}
 	pr->links = kept;
-	pr->refused = (uint32_t)r->n_link;
-	pr->revision = plan->revision;
-	log_notice("plan %016" PRIx64 ": %zu links, %zu refused", plan->revision, kept, r->n_link);
+}
+
+void
+prober_plan(struct prober *pr, const Linkwatch__Pb__Plan *plan, Linkwatch__Pb__PlanResult **result)
+{
+	Linkwatch__Pb__PlanResult *r = xcalloc(1, sizeof *r);
+	struct hashmap *by_id = hashmap_new();
+	char why[160];
+
+	linkwatch__pb__plan_result__init(r);
+	r->revision = pr->revision = plan->revision;
+	guard_begin(pr->guard);
+	pr->plan_mpps = rate_of(plan);
+	pr->refused = 0;
+	for (size_t i = 0; i < pr->links; i++) {
+		pr->link[i]->keep = false;
+		(void)hashmap_put(by_id, pr->link[i]->target.id, pr->link[i]);
+	}
+	for (size_t i = 0; i < plan->n_link; i++)
+		if (!adopt(pr, by_id, plan->link[i], why, sizeof why))
+			refuse(pr, r, plan->link[i]->id, why);
+	hashmap_free(by_id);
+	remove_others(pr);
+	log_notice("plan %016" PRIx64 ": %zu links, %u refused", plan->revision, pr->links,
+	    pr->refused);
 	choose_tick(pr);
 	arm(pr, clock_mono(pr->env.clock).ns - pr->tick_ns);
 	*result = r;

@@ -19,6 +19,8 @@ struct guard;
 struct prober;
 struct resolver;
 
+#define PROBER_REFUSALS_MAX 500	/* told by name; a result must fit a frame */
+
 struct prober_stat {
 	uint32_t links, refused;
 	uint64_t revision;

@@ -17,6 +17,7 @@
 #include "agent/probe_icmp.h"
 #include "agent/resolver.h"
 #include "common/batch.h"
+#include "common/frame.h"
 #include "dns.h"
 #include "suite.h"
 
@@ -218,6 +219,52 @@ START_TEST(test_refuses)
 	want("twice", PROBE_ICMP, "::1", 0, 1);
 	ck_assert_ptr_nonnull(strstr(adopt("twice"), "twice"));
 	end();
+}
+END_TEST
+
+/* A plan that is all wrong, or very large: answered at once, and the answer fits a frame. */
+START_TEST(test_large_plan)
+{
+	enum { N = 20000 };
+	Linkwatch__Pb__Link *links = calloc(N, sizeof *links);
+	Linkwatch__Pb__Link **list = calloc(N, sizeof(*list));
+	char (*ids)[64] = calloc(N, sizeof(*ids));
+	int64_t begin_ns = clock_mono(clock_real()).ns;
+	Linkwatch__Pb__PlanResult *r;
+	struct prober_stat st;
+
+	begin(loopback, 1000000);
+	for (unsigned i = 0; i < N; i++) {
+		linkwatch__pb__link__init(&links[i]);
+		/* of every ten, one is allowed */
+		snprintf(ids[i], sizeof ids[i], "%063u", i);
+		links[i].id = ids[i];
+		links[i].probe = PROBE_ICMP;
+		links[i].target = i % 10 == 0 ? "127.0.0.1" : "192.0.2.1";
+		links[i].step_ms = 300000;
+		links[i].count = 1;
+		links[i].timeout_ms = 1000;
+		list[i] = &links[i];
+	}
+	plan.link = list;
+	plan.n_link = N;
+	for (unsigned round = 0; round < 2; round++) {
+		prober_plan(prober, &plan, &r);
+		ck_assert_uint_eq(r->n_link, PROBER_REFUSALS_MAX);
+		ck_assert_uint_lt(linkwatch__pb__plan_result__get_packed_size(r), FRAME_MAX);
+		linkwatch__pb__plan_result__free_unpacked(r, NULL);
+		prober_stat(prober, &st);
+		ck_assert_uint_eq(st.links, N / 10);
+		ck_assert_uint_eq(st.refused, N - N / 10);
+	}
+	ck_assert_int_lt(clock_mono(clock_real()).ns - begin_ns, 10 * NS_PER_S);
+	plan.n_link = 0;
+	prober_plan(prober, &plan, &r);
+	linkwatch__pb__plan_result__free_unpacked(r, NULL);
+	end();
+	free(links);
+	free(list);
+	free(ids);
 }
 END_TEST
 
@@ -441,7 +488,7 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		test_measures, test_refuses, test_name_out_of_bounds,
+		test_measures, test_refuses, test_large_plan, test_name_out_of_bounds,
 		test_name_that_does_not_resolve, test_name_moves, test_plan_changes, test_clock_jumps,
 		test_stopped, test_new_guard, NULL,
 	};
