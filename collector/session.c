@@ -297,7 +297,8 @@ on_hello(struct session *s, const void *msg)
 	}
 	clean(software, sizeof software, m->software);
 	if (s->peer.role == ROLE_ALERTD) {
-		s->feed = feed_new(s->conn, s->hub->o.disk, s->peer.id);
+		s->feed = feed_new(s->conn, s->hub->o.disk, s->peer.id,
+		    s->version < PROTOCOL_SHORT);
 		welcome(s, software);
 		return;
 	}

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "agent/spool_gap.h"
+#include "common/batch.h"
 #include "faultydisk.h"
 #include "suite.h"
 
@@ -96,7 +97,7 @@ get(uint64_t seq)
 	Linkwatch__Pb__Batch *m;
 
 	ck_assert_int_eq(spool_get(spool, seq, &b), 1);
-	m = linkwatch__pb__batch__unpack(NULL, b.len, b.data);
+	m = batch_unpack(b.data, b.len);
 	ck_assert_ptr_nonnull(m);
 	ck_assert_int_eq(batch_check(m, why, sizeof why), 0);
 	ck_assert_uint_eq(m->seq, b.seq);
@@ -128,7 +129,7 @@ account(uint64_t seq, uint64_t *in_gaps)
 
 	*in_gaps = 0;
 	for (; spool_get(spool, seq, &b) == 1; seq = b.seq + 1) {
-		Linkwatch__Pb__Batch *m = linkwatch__pb__batch__unpack(NULL, b.len, b.data);
+		Linkwatch__Pb__Batch *m = batch_unpack(b.data, b.len);
 
 		ck_assert_ptr_nonnull(m);
 		samples += m->n_sent;

@@ -442,11 +442,41 @@ START_TEST(test_wrong_version)
 	begin(1);
 	uplink_tick(up);
 	opened(ROLE_COLLECTOR, "main");
-	w.version = UPLINK_VERSION_MAX + 1;
+	w.version = PROTOCOL_MAX + 1;
 	frame(FRAME_WELCOME, &w);
 	ck_assert(!conn.open);
 	ck_assert_ptr_nonnull(strstr(last_detail, "version"));
 	end();
+}
+END_TEST
+
+/* A collector of protocol 1 reads plain columns only; a newer one gets what the spool holds. */
+START_TEST(test_an_older_collector_gets_plain_batches)
+{
+	for (uint32_t version = PROTOCOL_MIN; version <= PROTOCOL_MAX; version++) {
+		Linkwatch__Pb__Welcome w = LINKWATCH__PB__WELCOME__INIT;
+		Linkwatch__Pb__Batch *b;
+		size_t i = 0;
+
+		begin(1);
+		put_usual();
+		uplink_tick(up);
+		opened(ROLE_COLLECTOR, "main");
+		w.version = version;
+		w.window = 8;
+		frame(FRAME_WELCOME, &w);
+		uplink_tick(up);
+		assert_batches(1, 1);
+		while (sent[i].type != FRAME_BATCH)
+			i++;
+		b = linkwatch__pb__batch__unpack(NULL, sent[i].len, sent[i].payload);
+		ck_assert_ptr_nonnull(b);
+		ck_assert_uint_eq(b->n_sent, version < PROTOCOL_SHORT ? 20 : 0);
+		ck_assert_int_eq(b->samples.len > 0, version >= PROTOCOL_SHORT);
+		linkwatch__pb__batch__free_unpacked(b, NULL);
+		end();
+		sents = 0;
+	}
 }
 END_TEST
 
@@ -523,6 +553,7 @@ main(void)
 		test_refused_for_good, test_refused_for_now, test_session_refused, test_pause,
 		test_slow_connection, test_clock, test_plan, test_plan_result_waits,
 		test_frames_out_of_turn, test_unknown_frames_pass, test_wrong_version,
+		test_an_older_collector_gets_plain_batches,
 		test_dropped_under_our_feet, test_lost_numbers, test_reconnect, NULL,
 	};
 

@@ -40,7 +40,8 @@ START_TEST(no_plan_is_sent_to_who_has_it)
 	uint8_t b[BOOT_ID_LEN];
 
 	boot_id(b, 1);
-	m.version_min = m.version_max = 1;
+	m.version_min = 1;
+	m.version_max = PROTOCOL_MAX;
 	m.boot_id = (ProtobufCBinaryData){ .len = BOOT_ID_LEN, .data = b };
 	m.plan_revision = mine->revision;
 	say(c, FRAME_HELLO, &m.base);
@@ -418,18 +419,19 @@ greet_with(uint32_t min, uint32_t max)
 START_TEST(versions_one_apart_agree)
 {
 	ck_assert_uint_eq(greet_with(1, 1), 1);
-	ck_assert_uint_eq(greet_with(1, 2), 1);
-	ck_assert_uint_eq(greet_with(2, 3), 0);
+	ck_assert_uint_eq(greet_with(1, 2), 2);
+	ck_assert_uint_eq(greet_with(2, 3), 2);
+	ck_assert_uint_eq(greet_with(3, 4), 0);
 	ck_assert_uint_eq(greet_with(0, 0), 0);
 	ck_assert_uint_eq(greet_with(3, 1), 0);
 	hub_close(hub, false);
-	opts.version_min = 1;
-	opts.version_max = 2;
+	opts.version_min = 2;
+	opts.version_max = 3;
 	open_hub();
-	ck_assert_uint_eq(greet_with(1, 1), 1);
-	ck_assert_uint_eq(greet_with(2, 3), 2);
-	ck_assert_uint_eq(greet_with(1, 9), 2);
-	ck_assert_uint_eq(greet_with(3, 4), 0);
+	ck_assert_uint_eq(greet_with(1, 1), 0);
+	ck_assert_uint_eq(greet_with(1, 2), 2);
+	ck_assert_uint_eq(greet_with(1, 9), 3);
+	ck_assert_uint_eq(greet_with(4, 5), 0);
 }
 END_TEST
 
