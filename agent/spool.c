@@ -544,6 +544,8 @@ spool_flush(struct spool *s, struct wall now)
 		rc = keep_bounds(s);
 	if (rc == 0)
 		(void)write_account(s);	/* if it fails: with the next step */
+	if (rc == 0 && s->acked - s->saved >= CURSOR_EVERY)
+		(void)save_cursor(s);	/* old, it costs a repeat, not a loss */
 	s->error = rc;
 	return rc;
 }
@@ -641,12 +643,8 @@ spool_ack(struct spool *s, uint64_t seq)
 	if (seq <= s->acked)
 		return 0;
 	s->acked = seq;
-	if (s->acked - s->saved < CURSOR_EVERY)
-		return 0;
-	rc = save_cursor(s);
-	if (s->gaps_unsaved)
-		return rc;
-	return journal_purge(s->journal, s->acked + 1);
+	rc = write_account(s);
+	return rc != 0 ? rc : journal_purge(s->journal, s->acked + 1);
 }
 
 bool

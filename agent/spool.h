@@ -8,7 +8,8 @@
  *  - A batch can be read only when it is durable, so nothing is ever sent that
  *    a crash could take back.
  *  - Acknowledged batches leave by whole segments; the first that is not yet
- *    acknowledged is kept in the cursor "acked".
+ *    acknowledged is kept in the cursor "acked", which is written with a put, and
+ *    not with each.
  *  - Bounded: beyond max_bytes the oldest go, acknowledged or not.  What was lost
  *    goes as a Gap into the next batch: first the file "gap" is written, then
  *    the batches go, so that a crash in between loses neither.

@@ -37,6 +37,16 @@ hub_touch(struct hub *h)
 		h->o.dirty(h->o.arg);
 }
 
+void
+hub_hurry(struct hub *h)
+{
+	if (h->hurried || h->stalled)
+		return;
+	h->hurried = true;
+	if (h->o.hurry != NULL)
+		h->o.hurry(h->o.arg);
+}
+
 static void
 tell_paused(struct hub *h)
 {
@@ -403,6 +413,7 @@ hub_commit(struct hub *h)
 	if (r != 0)
 		stall(h, r);
 	h->dirty = r != 0;
+	h->hurried = false;
 	return r;
 }
 

@@ -4,6 +4,8 @@
  */
 #include "tests/unit/collector/hubtest.h"
 
+static int hurries;			/* hub_opts.hurry was called so often */
+
 /* -------------------------------------------------------------------- agents */
 
 START_TEST(an_agent_is_let_in_and_acknowledged)
@@ -200,6 +202,33 @@ START_TEST(the_window_holds)
 		batch(c, &(struct test_batch){ .boot = 1, .seq = i });
 	ck_assert_uint_eq(expect_refusal(c, NULL, NULL), REFUSE_RATE);
 	ck_assert(c->is_closed);
+}
+END_TEST
+
+static void
+count_hurry(void *arg)
+{
+	(void)arg;
+	hurries++;
+}
+
+/* Who has a backlog does not wait for the timer: half a window is a reason to commit, once. */
+START_TEST(half_a_window_is_in_a_hurry)
+{
+	struct test_conn *c;
+
+	hub_close(hub, false);
+	opts.hurry = count_hurry;
+	open_hub();
+	c = agent("a1", 1, 1, 99);
+	hurries = 0;
+	for (uint64_t i = 1; i <= 12; i++) {
+		batch(c, &(struct test_batch){ .boot = 1, .seq = i });
+		ck_assert_int_eq(hurries, (int)((i + 1) / 3));	/* with the 2nd, 5th, 8th ... */
+		if (i % 3 == 0)
+			hub_commit(hub);
+	}
+	opts.hurry = NULL;
 }
 END_TEST
 
@@ -578,6 +607,7 @@ main(void)
 	ADD(a_fork_is_told_apart_from_a_repeat);
 	ADD(a_hole_ends_the_session_until_hello_explains_it);
 	ADD(the_window_holds);
+	ADD(half_a_window_is_in_a_hurry);
 	ADD(the_second_session_ends_the_first);
 	ADD(a_changed_plan_is_pushed);
 	ADD(clock_and_plan_result);
