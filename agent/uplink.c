@@ -235,6 +235,7 @@ static void
 send_batches(struct uplink *u, struct mono now)
 {
 	struct spool_batch b;
+	struct spool_stat st;
 	int rc;
 
 	while (may_send_batch(u, now)) {
@@ -249,6 +250,9 @@ send_batches(struct uplink *u, struct mono now)
 			return;
 		}
 		if (b.seq != u->next_send) {
+			spool_stat(u->spool, &st);
+			if (st.acked_seq + 1 < b.seq)
+				return;		/* damage: what stands before it must arrive first */
 			/* dropped under our feet: the next HELLO says so */
 			fail(u, "batches up to %" PRIu64 " were dropped from the spool", b.seq - 1);
 			u->due = now;
