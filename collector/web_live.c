@@ -183,7 +183,7 @@ take_batch(struct live *l, const struct journal_record *r)
 
 	if (sb == NULL)
 		return -EBADMSG;
-	b = linkwatch__pb__batch__unpack(NULL, sb->batch.len, sb->batch.data);
+	b = batch_unpack(sb->batch.data, sb->batch.len);
 	if (b == NULL || batch_check(b, why, sizeof why) != 0)
 		goto out;
 	a = hashmap_get(l->by_agent, sb->agent);
