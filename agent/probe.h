@@ -26,6 +26,9 @@
  *   beside      causes that do not change the two counts:
  *               REFUSED      answered by a RST: the RTT is there and counts as a
  *                            reply of the far stack; the service is not
+ *               TLS          connected, so the RTT is there and counts as a reply;
+ *                            but no TLS handshake followed within 7/8 of the
+ *                            timeout (counted from the SYN): the service is not
  *               DUPLICATE, LATE_REPLY (its request was already lost: TIMEOUT)
  *               NOT_SENT, RESOLVE, LOCAL  requests that are not in `sent`: we
  *                            could not send, or cannot tell what became of them
@@ -39,6 +42,11 @@
  *               requests left closer than half of their distance
  *
  * An snmp step is one sample with sent 1: the RTT is that of its first request.
+ *
+ * Values of a tcp step with tls are those of the last handshake of the step that
+ * came to its end: TLS_S, from the moment at which the loop knew of the connect
+ * to the last byte of the handshake, our own arithmetic included; CERT_DAYS, to
+ * the notAfter of the server's certificate, negative behind it, in fractions.
  */
 #pragma once
 
@@ -56,6 +64,7 @@ struct icmp;
 struct probe;
 struct snmp_worker;
 struct target;
+struct tcp_engine;
 
 enum probe_outcome {
 	PROBE_REPLY,			/* rtt_ns holds; causes: what came beside */
@@ -82,6 +91,7 @@ struct probe_env {
 	struct rng *rng;
 	struct icmp *icmp;		/* NULL: no socket could be had */
 	struct snmp_worker *snmp;	/* NULL: none wanted */
+	struct tcp_engine *tcp;		/* NULL at first: made and ended by the tcp probes */
 	/* A result, from the loop.  May not close the probe. */
 	void (*done)(struct probe *p, const struct probe_result *r);
 };
@@ -98,7 +108,7 @@ struct probe_ops {
 
 struct probe {
 	const struct probe_ops *ops;
-	const struct probe_env *env;	/* borrowed */
+	struct probe_env *env;		/* borrowed */
 	const struct target *target;	/* borrowed, outlives the probe */
 	struct sockaddr_storage to;	/* where to send; set before send() */
 	socklen_t to_len;		/* 0: no address yet */
@@ -112,7 +122,7 @@ extern const struct probe_ops probe_icmp_ops, probe_tcp_ops, probe_snmp_ops;
 const struct probe_ops *probe_ops_find(uint32_t kind);
 
 /* Makes *p ready for target; on error *p needs no probe_close(). */
-int probe_open(struct probe *p, const struct probe_env *env, const struct target *target,
-    void *owner, char *why, size_t n);
+int probe_open(struct probe *p, struct probe_env *env, const struct target *target, void *owner,
+    char *why, size_t n);
 /* Ends it: no result follows.  A zeroed *p is allowed. */
 void probe_close(struct probe *p);
