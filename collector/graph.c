@@ -269,6 +269,13 @@ static const struct line_row oid_rows[] = {
 	{ 0, 0, 0, 0 },
 };
 
+static const struct line_row tls_rows[] = {
+	{ ROLE_TLS_S, "TLS 握手", "TLS handshake", 1000 }, { 0, 0, 0, 0 },
+};
+static const struct line_row cert_rows[] = {
+	{ ROLE_CERT_DAYS, "证书剩余", "certificate left", 1 }, { 0, 0, 0, 0 },
+};
+
 static uint32_t
 rows_mask(const struct line_row *r)
 {
@@ -294,8 +301,13 @@ build_rows(struct builder *b, const struct line_row *rows, const char *unit)
 		snprintf(var, sizeof var, "v%d", i);
 		def(b, ds, ds, "AVERAGE");
 		if (first) {
-			draw_bands(b, ds);
-			draw_gap(b, ds);
+			/* a connection without its handshake was seen all the same */
+			const char *seen = rows == tls_rows || rows == cert_rows ? "loss" : ds;
+
+			if (seen != ds)
+				def(b, seen, seen, "AVERAGE");
+			draw_bands(b, seen);
+			draw_gap(b, seen);
 			add(b, "COMMENT:\\l");
 		}
 		add(b, "CDEF:%s=%s,%g,*", var, ds, rows[i].factor);
@@ -339,6 +351,8 @@ static const struct {
 	[GRAPH_HOST] = { "host", host_rows, NULL, "%7.2lf %%", "占用 %", "used %", "100", true, false },
 	[GRAPH_OID] = { "oid", oid_rows, NULL, "%8.2lf %s", "数值", "value", NULL, false, true },
 	[GRAPH_STATUS] = { "status", NULL, build_status, NULL, "状态", "state", "1", true, false },
+	[GRAPH_TLS] = { "tls", tls_rows, NULL, "%8.2lf ms", "毫秒", "ms", NULL, false, false },
+	[GRAPH_CERT] = { "cert", cert_rows, NULL, "%8.1lf", "天", "days", NULL, false, false },
 };
 
 const char *
@@ -362,9 +376,11 @@ graph_kinds_of(uint32_t probe, uint32_t roles)
 	uint32_t out = 0;
 
 	if (probe == PROBE_ICMP || probe == PROBE_TCP)
-		return 1u << GRAPH_RTT | 1u << GRAPH_LOSS | 1u << GRAPH_PDV;
-	if (probe != PROBE_SNMP)
-		return 0;
+		out = 1u << GRAPH_RTT | 1u << GRAPH_LOSS | 1u << GRAPH_PDV;
+	if (probe == PROBE_TCP)
+		roles &= rows_mask(tls_rows) | rows_mask(cert_rows);
+	else if (probe != PROBE_SNMP)
+		return out;
 	for (int i = 0; i < GRAPH_KINDS; i++)
 		if ((rows_mask(kinds[i].rows) & roles) != 0)
 			out |= 1u << i;

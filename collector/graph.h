@@ -18,6 +18,7 @@ enum graph_kind {
 	GRAPH_RTT = 0,			/* smoke: median by loss, bands */
 	GRAPH_LOSS, GRAPH_PDV,
 	GRAPH_TRAFFIC, GRAPH_ERRORS, GRAPH_HOST, GRAPH_OID, GRAPH_STATUS,
+	GRAPH_TLS, GRAPH_CERT,
 	GRAPH_KINDS
 };
 
@@ -43,7 +44,7 @@ struct graph_request {
 	int64_t now;
 	uint32_t width, height;		/* of the canvas without axes */
 	uint32_t step_s;		/* of the link, at least 1 */
-	uint32_t roles;			/* snmp: bit 1 << value_role for each DS in the file */
+	uint32_t roles;			/* bit 1 << value_role for each such DS in the file */
 	double scale;			/* device pixels for one of CSS: 1 to 3 */
 	size_t bands;
 	struct graph_band band[GRAPH_BANDS_MAX];

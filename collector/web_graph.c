@@ -270,7 +270,7 @@ web_graph(struct web_req *q)
 		return;
 	g.rrd = path;
 	g.step_s = link->conf->step_ms < 1000 ? 1 : link->conf->step_ms / 1000;
-	g.roles = link->conf->probe == PROBE_SNMP ? web_roles(link->conf) : 0;
+	g.roles = web_roles(link->conf);
 	if (get_span(q, g.now, &g.from, &g.to) != 0 || get_look(q, &g) != 0 ||
 	    (graph_kinds_of(link->conf->probe, g.roles) & 1u << g.kind) == 0) {
 		web_fail(q, 400, "parameters", "绘图参数不正确", "these are no proper graph parameters");

@@ -123,7 +123,7 @@ identity_of(const Linkwatch__Pb__Link *c)
 static void
 add_kinds(const Linkwatch__Pb__Link *c, json_t *o)
 {
-	uint32_t kinds = graph_kinds_of(c->probe, c->probe == PROBE_SNMP ? web_roles(c) : 0);
+	uint32_t kinds = graph_kinds_of(c->probe, web_roles(c));
 	json_t *list = json_array();
 
 	for (int i = 0; i < GRAPH_KINDS; i++)
@@ -133,6 +133,7 @@ add_kinds(const Linkwatch__Pb__Link *c, json_t *o)
 	json_object_set_new(o, "limit_loss", number(c->limit_loss));
 	json_object_set_new(o, "limit_rtt_ms", ms((double)c->limit_rtt_ns));
 	json_object_set_new(o, "interface", json_string(c->interface));
+	json_object_set_new(o, "tls", json_boolean(c->tls));
 }
 
 json_t *

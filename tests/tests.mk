@@ -9,7 +9,7 @@
 # Each ends with status 0 or not and prints either Check's summary or "N passed, N failed".
 .PHONY: check test test-programs test-deps
 
-TEST_PROGRAMS = $(UNIT) $(IMPAIR) $(JOURNAL_DUMP) $(FUZZ_REPLAY) $(SIM_TEST)
+TEST_PROGRAMS = $(UNIT) $(IMPAIR) $(JOURNAL_DUMP) $(FUZZ_REPLAY) $(SIM_TEST) $(BENCH_PROGRAMS)
 
 # --- tools of the integration tests
 IMPAIR := $(BUILD)/tests/impair/impair
@@ -20,7 +20,6 @@ $(JOURNAL_DUMP): $(BUILD)/tests/tools/journal_dump.o $(BUILD)/libcommon.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_common)
 
 -include tests/web/web.mk
--include $(wildcard tests/bench/*.mk)
 
 # --- unit tests that start the real program
 $(BUILD)/tests/unit/alertd/test_kill: | $(BUILD)/linkwatch-alertd
@@ -94,11 +93,11 @@ sim: sim-build
 
 # --- the bench: figures of the agent beside its peers' and the bare limits'
 #   make bench-agent                    everything (15 minutes, as root); BENCH=--quick for a look
-# tests/bench/X.c is a program of its own; LIBS_bench_X names what it links besides libcommon.
+# tests/bench/X.c is a program of its own, with libagent at hand.
 BENCH_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 .PHONY: bench-agent bench-build
-$(BENCH_PROGRAMS): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libcommon.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_bench_$*) $(LIBS_common)
+$(BENCH_PROGRAMS): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libagent.a $(BUILD)/libcommon.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_agent) $(LIBS_common)
 bench-build: $(BENCH_PROGRAMS) $(IMPAIR) $(JOURNAL_DUMP) programs
 bench-agent:
 	@conf/deps run bench

@@ -129,6 +129,10 @@ make_sample(struct world *w, size_t i, int64_t t, struct sample *s, uint32_t *rt
 		make_values(w, l, t, s);
 	else
 		make_rtts(w, l, i, t, s, rtt);
+	if (l->tls && s->rtt_count > 0) {
+		add_value(s, ROLE_TLS_S, 0.018 + fabs(0.002 * noise(w)));
+		add_value(s, ROLE_CERT_DAYS, 41.5 + (double)(time(NULL) - t) / 86400);
+	}
 	if ((s->flags & SAMPLE_NOT_OBSERVED) != 0) {
 		s->sent = s->rtt_count = s->causes = s->values = 0;
 		s->cause[s->causes++] = (struct cause_count){ CAUSE_LOCAL, 1 };

@@ -176,10 +176,14 @@ class Tests:
         if not self.own:
             return
         for link, kinds in (("pudong-1/uplink", {"traffic", "errors", "status"}), ("xuhui-1/server", {"host"}),
-                            ("pudong-1/portal", {"rtt", "loss", "pdv"})):
+                            ("pudong-1/portal", {"rtt", "loss", "pdv"}),
+                            ("xuhui-1/api", {"rtt", "loss", "pdv", "tls", "cert"})):
             self.b.go(self.url + "/link/" + link)
             check({g[0] for g in self.wait_graphs()} == kinds, "graphs of " + link)
             self.shot("link-zh-" + link.replace("/", "-"))
+        figures = self.text(".facts.big")
+        check("TLS 握手" in figures and "41 天" in figures, "no TLS among the figures: " + figures)
+        check("TLS api.cloud-b.example:8443" in self.text("#main"), "the link does not say that it has TLS")
 
     def test_12_agents(self):
         self.b.go(self.url + "/agents")

@@ -18,6 +18,7 @@
 #define NOW INT64_C(1767225600)
 #define SNMP_ROLES (1u << ROLE_IN_BPS | 1u << ROLE_OUT_BPS | 1u << ROLE_IN_ERRORS | 1u << ROLE_OUT_ERRORS | \
 	1u << ROLE_IN_DISCARDS | 1u << ROLE_OUT_DISCARDS | 1u << ROLE_OPER_STATUS)
+#define TLS_ROLES (1u << ROLE_TLS_S | 1u << ROLE_CERT_DAYS)
 #define HOST_ROLES (1u << ROLE_CPU_RATIO | 1u << ROLE_MEM_RATIO | 1u << ROLE_STORAGE_RATIO)
 
 /* What the drawing libraries keep for ever is none of ours. */
@@ -70,6 +71,8 @@ START_TEST(kinds_belong_to_probes)
 
 	ck_assert_uint_eq(graph_kinds_of(PROBE_ICMP, 0), rtt);
 	ck_assert_uint_eq(graph_kinds_of(PROBE_TCP, SNMP_ROLES), rtt);
+	ck_assert_uint_eq(graph_kinds_of(PROBE_TCP, TLS_ROLES), rtt | 1u << GRAPH_TLS | 1u << GRAPH_CERT);
+	ck_assert_uint_eq(graph_kinds_of(PROBE_ICMP, TLS_ROLES), rtt);
 	ck_assert_uint_eq(graph_kinds_of(PROBE_SNMP, SNMP_ROLES), 1u << GRAPH_TRAFFIC | 1u << GRAPH_ERRORS |
 	    1u << GRAPH_STATUS);
 	ck_assert_uint_eq(graph_kinds_of(PROBE_SNMP, HOST_ROLES), 1u << GRAPH_HOST);
@@ -193,6 +196,7 @@ make_file(const char *path, uint32_t probe, bool host)
 	link.step_ms = 10000;
 	link.count = 10;
 	link.host = host;
+	link.tls = true;
 	link.interface = (char *)(probe == PROBE_SNMP && !host ? "eth0" : "");
 	link.oid = oids;
 	link.n_oid = host;
@@ -236,6 +240,7 @@ START_TEST(every_graph_is_drawn)
 	static const struct { enum graph_kind kind; const char *file; } rows[] = {
 		{ GRAPH_RTT, "icmp" }, { GRAPH_LOSS, "icmp" }, { GRAPH_PDV, "icmp" }, { GRAPH_TRAFFIC, "port" },
 		{ GRAPH_ERRORS, "port" }, { GRAPH_STATUS, "port" }, { GRAPH_HOST, "host" }, { GRAPH_OID, "host" },
+		{ GRAPH_TLS, "tcp" }, { GRAPH_CERT, "tcp" }, { GRAPH_RTT, "tcp" },
 	};
 	char path[64];
 
@@ -250,7 +255,7 @@ START_TEST(every_graph_is_drawn)
 			q.theme = variant >> 1;
 			q.scale = 1 + 0.5 * variant;
 			q.roles = rows[_i].kind == GRAPH_OID ? 1u << ROLE_OID0 : rows[_i].kind == GRAPH_HOST
-			    ? HOST_ROLES : SNMP_ROLES;
+			    ? HOST_ROLES : strcmp(rows[_i].file, "tcp") == 0 ? TLS_ROLES : SNMP_ROLES;
 			q.bands = variant == 0 ? 0 : GRAPH_BANDS_MAX;
 			for (size_t b = 0; b < q.bands; b++)
 				q.band[b] = (struct graph_band){ NOW - 600 + (int64_t)b, NOW - 300 };
@@ -261,27 +266,29 @@ START_TEST(every_graph_is_drawn)
 }
 END_TEST
 
+static const char *const files[] = { "icmp", "port", "host", "tcp" };
+#define FILES (sizeof files / sizeof *files)
+
 static void
 set_up(void)
 {
-	static const char *const names[] = { "icmp", "port", "host" };
+	static const uint32_t probes[] = { PROBE_ICMP, PROBE_SNMP, PROBE_SNMP, PROBE_TCP };
 	char path[64];
 
 	ck_assert_ptr_nonnull(mkdtemp(dir));
-	for (int i = 0; i < 3; i++) {
-		snprintf(path, sizeof path, "%s/%s.rrd", dir, names[i]);
-		make_file(path, i == 0 ? PROBE_ICMP : PROBE_SNMP, i == 2);
+	for (size_t i = 0; i < FILES; i++) {
+		snprintf(path, sizeof path, "%s/%s.rrd", dir, files[i]);
+		make_file(path, probes[i], strcmp(files[i], "host") == 0);
 	}
 }
 
 static void
 tear_down(void)
 {
-	static const char *const names[] = { "icmp", "port", "host" };
 	char path[64];
 
-	for (int i = 0; i < 3; i++) {
-		snprintf(path, sizeof path, "%s/%s.rrd", dir, names[i]);
+	for (size_t i = 0; i < FILES; i++) {
+		snprintf(path, sizeof path, "%s/%s.rrd", dir, files[i]);
 		unlink(path);
 	}
 	rmdir(dir);
@@ -304,7 +311,7 @@ main(void)
 	tcase_add_test(t, gap_is_not_loss_and_not_the_future);
 	tcase_add_test(t, fetch_is_checked);
 	tcase_add_unchecked_fixture(d, set_up, tear_down);
-	tcase_add_loop_test(d, every_graph_is_drawn, 0, 8);
+	tcase_add_loop_test(d, every_graph_is_drawn, 0, 11);
 	tcase_set_timeout(d, 60);
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, d);
