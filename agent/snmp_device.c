@@ -61,7 +61,8 @@ snmp_device_finish(struct snmp_device *d, enum probe_outcome outcome, uint32_t c
 	struct probe_result r = { .token = d->token, .outcome = outcome, .causes = causes };
 
 	d->phase = IDLE;
-	d->lives = outcome == PROBE_REPLY;
+	if (outcome == PROBE_REPLY || outcome == PROBE_LOST)
+		d->life = outcome == PROBE_REPLY ? SNMP_LIVES : SNMP_IS_SILENT;
 	if (outcome == PROBE_REPLY) {
 		r.rtt_ns = d->rtt_ns;
 		r.causes |= d->causes;
@@ -354,7 +355,7 @@ snmp_device_answer(struct snmp_device *d, uint32_t id, uint8_t *text, size_t n, 
 			.causes = CAUSE_BIT(d->ask[i].answered ? CAUSE_DUPLICATE :
 			    CAUSE_LATE_REPLY) };
 
-		if (!d->lives || d->ask[i].answered)
+		if (d->life == SNMP_IS_SILENT || d->ask[i].answered)
 			d->env->done(d->env->arg, d, &extra);
 		d->ask[i].answered = true;
 		return;
@@ -386,6 +387,7 @@ snmp_device_new(const struct snmp_device_env *env, void *owner, const struct tar
 	d->host_values = t->host_values;
 	d->timeout_ns = t->timeout_ns;
 	d->chunk_max = CHUNK_MAX;
+	d->life = SNMP_NEVER_ASKED;
 	d->named = t->oids > 0 ? xcalloc(t->oids, sizeof *d->named) : NULL;
 	for (; d->nameds < t->oids; d->nameds++) {
 		snmp_var_parse(&d->named[d->nameds], SNMP_OID0 + d->nameds,
@@ -437,7 +439,7 @@ snmp_device_reset(struct snmp_device *d)
 	d->if_index = 0;
 	d->search_ns = 0;
 	d->chunk_max = CHUNK_MAX;
-	d->lives = false;
+	d->life = SNMP_NEVER_ASKED;
 	free(d->before);
 	d->before = NULL;
 }
@@ -512,8 +514,8 @@ snmp_device_has_sent(const struct snmp_device *d)
 	return d->left;
 }
 
-bool
-snmp_device_lives(const struct snmp_device *d)
+enum snmp_life
+snmp_device_life(const struct snmp_device *d)
 {
-	return d->lives || (d->phase != IDLE && d->rtt_ns > 0);
+	return d->phase != IDLE && d->rtt_ns > 0 ? SNMP_LIVES : d->life;
 }

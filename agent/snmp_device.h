@@ -75,7 +75,8 @@ void snmp_device_tick(struct snmp_device *, int64_t now_ns, bool dropped);
 bool snmp_device_is_idle(const struct snmp_device *);
 /* Did a datagram of this poll leave already? */
 bool snmp_device_has_sent(const struct snmp_device *);
-/* Did it answer in this poll, or in the last that ended? */
-bool snmp_device_lives(const struct snmp_device *);
+/* Did it answer, in this poll or in the last that ended? */
+enum snmp_life { SNMP_LIVES, SNMP_NEVER_ASKED, SNMP_IS_SILENT };
+enum snmp_life snmp_device_life(const struct snmp_device *);
 /* What was learnt of the device goes (new credentials); a poll under way ends as LOCAL. */
 void snmp_device_reset(struct snmp_device *);

@@ -93,7 +93,7 @@ end_of_scalars(struct snmp_device *d)
 	if (d->if_index > 0 && !slot[SNMP_IN_OCTETS].have && !slot[SNMP_IN_OCTETS_32].have)
 		d->causes |= CAUSE_BIT(CAUSE_SNMP_NO_OBJECT);
 	for (size_t i = 0; i < d->nameds; i++)
-		if (!slot[SNMP_OID0 + i].have)
+		if (!slot[SNMP_OID0 + i].have && (d->causes & CAUSE_BIT(CAUSE_SNMP_ERROR)) == 0)
 			d->causes |= CAUSE_BIT(CAUSE_SNMP_NO_OBJECT);
 	if (!d->host_values) {
 		snmp_device_finish(d, PROBE_REPLY, 0);

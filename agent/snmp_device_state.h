@@ -38,7 +38,7 @@ struct snmp_device {
 	socklen_t to_len;
 	struct snmp_peer peer;
 	bool peer_stale;		/* it did not answer: ask for its engine again */
-	bool lives;
+	enum snmp_life life;
 	unsigned column;		/* in which the interface's name was found */
 	uint32_t if_index;		/* 0: not found yet */
 	int64_t search_ns;		/* not before */

@@ -72,22 +72,36 @@ take_version(const uint8_t *p, size_t n, struct ber_in *message, uint32_t *versi
 	    ber_expect_number(message, version) : -EBADMSG;
 }
 
+/* Goes into the next value; of one that was cut short there is what is left. */
+static int
+enter(struct ber_in *b, uint8_t *type)
+{
+	size_t skip;
+
+	if (b->end - b->p < 2)
+		return -EBADMSG;
+	*type = b->p[0];
+	skip = b->p[1] > 0x80 ? 2U + (b->p[1] & 0x7f) : 2;
+	if ((size_t)(b->end - b->p) < skip)
+		return -EBADMSG;
+	b->p += skip;
+	return 0;
+}
+
+/* Reads no more than it must: whoever sent rubbish with our id did answer. */
 int
 snmp_message_id(const uint8_t *p, size_t n, uint32_t *id)
 {
-	struct ber_in message, community, inner;
+	struct ber_in message = { p, p + n }, community;
 	uint32_t version;
 	uint8_t type;
 
-	if (take_version(p, n, &message, &version) != 0)
+	if (enter(&message, &type) != 0 || type != BER_SEQUENCE ||
+	    ber_expect_number(&message, &version) != 0 || (version != 1 && version != 3) ||
+	    (version == 1 && ber_expect(&message, BER_STRING, &community) != 0) ||
+	    enter(&message, &type) != 0)
 		return -EBADMSG;
-	if (version == 3)
-		return ber_expect(&message, BER_SEQUENCE, &inner) == 0 ?
-		    ber_expect_number(&inner, id) : -EBADMSG;
-	if (version != 1 || ber_expect(&message, BER_STRING, &community) != 0 ||
-	    ber_take(&message, &type, &inner) != 0)
-		return -EBADMSG;
-	return ber_expect_number(&inner, id);
+	return ber_expect_number(&message, id);
 }
 
 static int

@@ -1,10 +1,10 @@
 /*
  * snmp_worker.c - sockets, lanes and timers of the SNMP devices.
  *
- * A device that has something to ask stands in the queue of a lane: the first
- * of those that answer, the second of those that may be dead.  A request counts
- * in the window of its lane until it is answered or old enough to be neither on
- * its way nor in a buffer.
+ * A device that has something to ask stands in the queue of a lane: of those
+ * that answer, of those not known yet, and of those that did not answer.  A
+ * request counts in the window of its lane until it is answered or old enough
+ * to be neither on its way nor in a buffer.
  */
 #include "agent/snmp_worker.h"
 
@@ -24,15 +24,17 @@
 #include "agent/target.h"
 #include "common/mem.h"
 
-#define LANES 2
+#define LANES 3				/* one for each enum snmp_life */
 #define ROUNDS 8			/* batches received in one go: the loop has other work */
 #define LATER_NS NS_PER_MS		/* to try again what the kernel had no room for */
+#define SLEPT_NS (5 * NS_PER_MS)	/* so late a tick: the host is busy */
 #define RANDOMS 64
 #define BUSY 16				/* so many out: answers are fetched in groups ... */
 #define FETCH_NS NS_PER_MS		/* ... so often; their stamps are the kernel's */
 #define TRIES 8				/* of a batch, against errors of other datagrams */
 
-static const int64_t lane_age_ns[LANES] = { 100 * NS_PER_MS, 20 * NS_PER_MS };
+static const int64_t lane_age_ns[LANES] = { 100 * NS_PER_MS, 100 * NS_PER_MS,
+	20 * NS_PER_MS };
 
 struct entry {				/* a device and where it stands */
 	struct snmp_device *device;
@@ -139,6 +141,17 @@ age_windows(struct snmp_worker *w, int64_t now_ns)
 	}
 }
 
+/* We slept, and so may answers have: nothing grows old by that. */
+static void
+excuse_windows(struct snmp_worker *w, int64_t late_ns)
+{
+	struct entry *e;
+
+	for (unsigned i = 0; i < LANES && late_ns > SLEPT_NS; i++)
+		TAILQ_FOREACH(e, &w->lane[i].window, window)
+			e->out_ns += late_ns;
+}
+
 static void
 set_timer(struct snmp_worker *w, struct entry *e)
 {
@@ -164,7 +177,7 @@ on_want(void *arg, struct snmp_device *d)
 	if (e->queued)
 		return;
 	leave_window(w, e);		/* the lane may be another one now */
-	e->lane = snmp_device_lives(d) ? 0 : 1;
+	e->lane = (unsigned)snmp_device_life(d);
 	e->queued = true;
 	TAILQ_INSERT_TAIL(&w->lane[e->lane].queue, e, queue);
 }
@@ -419,8 +432,12 @@ next_due(const struct snmp_worker *w)
 static void
 set_busy(struct snmp_worker *w)
 {
-	bool busy = w->lane[0].out + w->lane[1].out >= BUSY;
+	size_t out = 0;
+	bool busy;
 
+	for (unsigned i = 0; i < LANES; i++)
+		out += w->lane[i].out;
+	busy = out >= BUSY;
 	if (busy == w->busy)
 		return;
 	w->busy = busy;
@@ -502,7 +519,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct snmp_worker *w = arg;
 	struct snmp_timer *t;
-	int64_t now;
+	int64_t now, due = w->tick_ns;
 
 	(void)fd;
 	(void)what;
@@ -511,6 +528,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	for (struct snmp_port *p = w->ports.first; p != NULL; p = p->next)
 		receive(w, p);
 	now = now_of(w);
+	excuse_windows(w, now - due);
 	while ((t = snmp_timers_first(&w->timers)) != NULL && t->due_ns <= now) {
 		struct entry *e = t->owner;
 

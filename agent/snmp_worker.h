@@ -6,9 +6,9 @@
  * their own: one for each such address), which is opened with the first poll.
  * Requests that fall due together leave in groups, and no more than
  * SNMP_WORKER_WINDOW of them are out at once, so that neither our buffer nor a
- * device's overflows; of devices that did not answer last time as many again,
- * which therefore hold up only each other, and not for long.  An RTT counts
- * from when its request left.
+ * device's overflows; as many again of devices that did not answer last time,
+ * or were never asked: these hold up only each other, and not for long.  An RTT
+ * counts from when its request left.
  */
 #pragma once
 
