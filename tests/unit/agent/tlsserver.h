@@ -5,6 +5,7 @@
 #pragma once
 
 #include <check.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 
 #include <openssl/ssl.h>
 
+#include "agent/target.h"
 #include "tests/unit/common/testcert.h"
 
 enum tlsserver_way {
