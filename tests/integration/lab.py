@@ -259,10 +259,10 @@ class Stack:
         wait_for(lambda: self._alive(self.alertd) and (control.status(self.socket) or {}).get('feed', {}).get('up'),
                  15, 'alertd has its feed')
 
-    def start_agent(self, name='a1'):
-        """Starts it on the vendor's host; does not wait for its session."""
+    def start_agent(self, name='a1', *through):
+        """Starts it on the vendor's host, by the command `through` if any; does not wait for its session."""
         self.agents[name] = self.lab.start(self._program(name, 'linkwatch-agent', self.path(name, 'agent.yaml'),
-                                                         self.lab.on_host()))
+                                                         self.lab.on_host(*through)))
         return self.agents[name]
 
     @staticmethod
@@ -363,6 +363,27 @@ class Stack:
     def samples(self, link=None, agent='a1'):
         return [r for r in self.dump() if r['type'] == 'sample' and r['agent'] == agent and
                 (link is None or r['link'] == link)]
+
+
+def children(pid):
+    """The processes that pid has started."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            with open(f'/proc/{entry}/stat', encoding='utf-8') as f:
+                fields = f.read().rpartition(')')[2].split()
+            with open(f'/proc/{entry}/cmdline', 'rb') as f:
+                argv = f.read().decode().split('\0')
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            found.append((int(entry), argv))
+    return found
+
+
+def child(stack, role):
+    """The process of a role of the collector."""
+    return next((pid for pid, argv in children(stack.collector.pid) if role in argv), None)
 
 
 def assert_whole(records, agent='a1'):

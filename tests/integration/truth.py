@@ -8,6 +8,8 @@ answered, in the order of sending; so every request has its place in both.
 import collections
 import statistics
 
+from lab import wait_for
+
 ICMP = ('1', '58')
 BELOW_NS = 50_000               # the wire cannot be faster than the emulator; stamps differ by less
 MS = 1_000_000
@@ -15,11 +17,36 @@ MS = 1_000_000
 Request = collections.namedtuple('Request', 'in_ns deliveries error tos ttl df len')
 
 
-def requests(truth, address):
-    """The echo requests to address, oldest first, with what came back: delays in ns, the earliest first."""
+def address(family, i):
+    return f'10.200.1.{i}' if family == 4 else f'fd00:200::1:{i:x}'
+
+
+def more(stack, n, *links):
+    """Waits until each link has n samples more."""
+    def counts():
+        return collections.Counter(s['link'] for s in stack.samples() if s['link'] in links)
+    begin = counts()
+    wait_for(lambda: all(now[l] >= begin[l] + n for now in [counts()] for l in links), n + 20,
+             f'{n} samples of {len(links)} links', step=0.3)
+
+
+def by_link(stack):
     found = {}
-    for t in truth:
-        if t['dst'] != address or t['proto'] not in ICMP or t['dir'] != '0':
+    for s in stack.samples():
+        found.setdefault(s['link'], []).append(s)
+    return found
+
+
+def said(faults):
+    """As many as one can read."""
+    return '\n'.join(f[:300] for f in faults[:40]) + (f'\n... and {len(faults) - 40} more' if len(faults) > 40 else '')
+
+
+def requests(log, target):
+    """The echo requests to target, oldest first, with what came back: delays in ns, the earliest first."""
+    found = {}
+    for t in log:
+        if t['dst'] != target or t['proto'] not in ICMP or t['dir'] != '0':
             continue
         key = int(t['in_ns']), t['id'], t['seq']
         if t['copy'] == '0':
