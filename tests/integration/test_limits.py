@@ -88,7 +88,7 @@ def few_descriptors(lab):
     stack.link('icmp', 'icmp', address(4, 1), count=10, timeout='400ms')
     stack.write()
     stack.start_collector()
-    stack.start_agent('a1', 'prlimit', '--nofile=40')
+    stack.start_agent('a1', 'prlimit', '--nofile=64')
     stack.await_agent()
     more(stack, 3, 'icmp')
     stack.collector.kill()
