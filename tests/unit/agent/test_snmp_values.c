@@ -294,8 +294,8 @@ START_TEST(test_full_sample)
 	begin();
 	for (unsigned i = 0; i < SNMP_SLOTS; i++) {
 		enum snmp_type type = (i >= SNMP_IN_OCTETS && i <= SNMP_OUT_DISCARDS) ||
-		    (i >= SNMP_RAW_USER && i <= SNMP_RAW_STEAL) ? SNMP_TYPE_COUNTER64 : i == SNMP_UPTIME || i == SNMP_DISCONTINUITY ?
-		    SNMP_TYPE_TICKS : SNMP_TYPE_INTEGER;
+		    (i >= SNMP_RAW_USER && i <= SNMP_RAW_STEAL) ? SNMP_TYPE_COUNTER64 :
+		    i == SNMP_UPTIME || i == SNMP_DISCONTINUITY ? SNMP_TYPE_TICKS : SNMP_TYPE_INTEGER;
 
 		set(&a, i, type, 8640000);
 		set(&b, i, type, 8640000);
