@@ -49,6 +49,8 @@ struct icmp_socket {
 	struct icmp_key key;
 	uint64_t next;			/* number of the next request */
 	uint64_t base;			/* number that the kernel counts as 0 */
+	uint64_t drops;
+	uint32_t counted;		/* of the kernel's drops, for whatever reason */
 	uint64_t stamped;		/* stamps that are still to come, at most */
 	unsigned waiting;
 	size_t used;			/* of the arena */
@@ -130,12 +132,25 @@ set_room(int fd, int force, int plain, int bytes)
 		(void)setsockopt(fd, SOL_SOCKET, plain, &bytes, sizeof bytes);
 }
 
+/* Whether a request may be fragmented is a matter of the socket, not of the message. */
+static void
+set_df(struct icmp_socket *s, bool df)
+{
+	int how = s->v6 ? (df ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_WANT) :
+	    (df ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT);
+
+	s->df = df;
+	(void)setsockopt(s->fd, s->v6 ? IPPROTO_IPV6 : IPPROTO_IP,
+	    s->v6 ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, &how, sizeof how);
+}
+
 static int
 set_options(struct icmp_socket *s)
 {
 	int one = 1, level = s->v6 ? IPPROTO_IPV6 : IPPROTO_IP;
 	int rc;
 
+	set_df(s, false);
 	set_room(s->fd, SO_RCVBUFFORCE, SO_RCVBUF, RECEIVE_BYTES);
 	set_room(s->fd, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BYTES);
 	rc = s->mode == ICMP_MODE_RAW ?
@@ -193,16 +208,28 @@ icmp_socket_mode(const struct icmp_socket *s)
 	return s != NULL ? s->mode : ICMP_MODE_NONE;
 }
 
-uint32_t
+uint64_t
 icmp_socket_drops(const struct icmp_socket *s)
+{
+	return s->drops;
+}
+
+/*
+ * The number that SO_RXQ_OVFL gives, but now and not with some later packet.  The kernel counts
+ * ICMPv6 packets with a wrong checksum there too, and anybody can send those; but only we empty the
+ * queue, so where it was too full it still is full.
+ */
+static void
+count_drops(struct icmp_socket *s)
 {
 	uint32_t info[SK_MEMINFO_VARS] = { 0 };
 	socklen_t len = sizeof info;
 
-	/* the number that SO_RXQ_OVFL gives, but now and not with some later packet */
 	if (getsockopt(s->fd, SOL_SOCKET, SO_MEMINFO, info, &len) != 0)
-		return 0;
-	return info[SK_MEMINFO_DROPS];
+		return;
+	if (info[SK_MEMINFO_RMEM_ALLOC] >= info[SK_MEMINFO_RCVBUF] / 2)
+		s->drops += (uint32_t)(info[SK_MEMINFO_DROPS] - s->counted);
+	s->counted = info[SK_MEMINFO_DROPS];
 }
 
 /* ------------------------------------------------------------------ requests */
@@ -279,20 +306,6 @@ icmp_socket_waiting(const struct icmp_socket *s)
 	return s->waiting;
 }
 
-/* Whether a request may be fragmented is a matter of the socket, not of the message. */
-static void
-set_df(struct icmp_socket *s, bool df)
-{
-	int how = s->v6 ? (df ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_WANT) :
-	    (df ? IP_PMTUDISC_PROBE : IP_PMTUDISC_WANT);
-
-	if (df == s->df)
-		return;
-	s->df = df;
-	(void)setsockopt(s->fd, s->v6 ? IPPROTO_IPV6 : IPPROTO_IP,
-	    s->v6 ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, &how, sizeof how);
-}
-
 /* How many of those from `first` on can go in one call. */
 static unsigned
 run_of(const struct icmp_socket *s, unsigned first)
@@ -315,7 +328,8 @@ icmp_socket_flush(struct icmp_socket *s, void (*failed)(void *arg, bool v6, uint
 	while (i < s->waiting) {
 		int n, err;
 
-		set_df(s, s->wait[i].df);
+		if (s->wait[i].df != s->df)
+			set_df(s, s->wait[i].df);
 		n = sendmmsg(s->fd, s->msg + i, run_of(s, i), MSG_DONTWAIT);
 		if (n > 0) {
 			i += (unsigned)n;
@@ -484,6 +498,7 @@ icmp_socket_drain(struct icmp_socket *s, struct icmp_inbox *in, const struct icm
 {
 	unsigned round = 0;
 
+	count_drops(s);
 	if (s->stamped > 0 || s->mode == ICMP_MODE_PING)
 		while (drain_some(s, in, true, to, arg) && ++round < ROUNDS)
 			continue;

@@ -51,8 +51,8 @@ int icmp_socket_open(struct icmp_socket **out, bool v6, const struct icmp_key *k
     char *why, size_t n);
 void icmp_socket_close(struct icmp_socket *);	/* and frees; NULL is allowed */
 enum icmp_mode icmp_socket_mode(const struct icmp_socket *);	/* NULL: NONE */
-/* Datagrams that the kernel dropped for want of room, since open. */
-uint32_t icmp_socket_drops(const struct icmp_socket *);
+/* Datagrams that the kernel dropped for want of room, from open to the last icmp_socket_drain(). */
+uint64_t icmp_socket_drops(const struct icmp_socket *);
 
 /*
  * Room for a request of n bytes (at most ICMP_WIRE_HEADER + TARGET_SIZE_MAX), to be written before

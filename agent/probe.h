@@ -33,6 +33,7 @@
  *               DUPLICATE, LATE_REPLY (its request was already lost: TIMEOUT)
  *               NOT_SENT, RESOLVE, LOCAL  requests that are not in `sent`: we
  *                            could not send, or cannot tell what became of them
+ *                            (TOO_BIG too: it did not fit our own interface)
  *               SNMP_AUTH, SNMP_NO_OBJECT, SNMP_ERROR  the device did answer
  *                            (sent 1, rtt_count 1) but not with what was asked
  *               DISCONTINUITY, REBOOT  it answered; the values lack rates

@@ -302,7 +302,7 @@ tell_refused(struct icmp *icmp)
 		struct icmp_flight *f = icmp_flights_find(&icmp->side[x->v6].flights, x->number);
 		struct probe *p = f != NULL ? find_probe(icmp, f->link) : NULL;
 		struct probe_result r = { .outcome = PROBE_NOT_SENT, .error = x->err,
-			.causes = CAUSE_BIT(CAUSE_NOT_SENT) };
+			.causes = CAUSE_BIT(x->err == EMSGSIZE ? CAUSE_TOO_BIG : CAUSE_NOT_SENT) };
 
 		icmp->stat.sent--;
 		if (p == NULL)

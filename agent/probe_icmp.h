@@ -36,5 +36,5 @@ void icmp_flush(struct icmp *);
 void icmp_drain(struct icmp *);
 /* Counts since icmp_new(). */
 void icmp_stat(const struct icmp *, struct icmp_stat *);
-/* Of them, datagrams that our own sockets had no room for. */
+/* Of them, datagrams that our own sockets had no room for, up to the last icmp_drain(). */
 uint64_t icmp_drops(const struct icmp *);

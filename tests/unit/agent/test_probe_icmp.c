@@ -374,6 +374,7 @@ START_TEST(test_overflow)
 		ck_assert_int_eq(bench_send(sampler_token(0, i)), 0);
 	for (unsigned i = 0; i < 1000; i++)
 		ck_assert_int_eq(bench_send(sampler_token(1, i)), 0);
+	icmp_drain(icmp);
 	icmp_stat(icmp, &st);
 	ck_assert_uint_gt(st.drops, 0);
 	bench_run(100);
