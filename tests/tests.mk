@@ -91,6 +91,13 @@ sim-build: $(BUILD)/tests/sim/sim $(SIM_TEST)
 sim: sim-build
 # --- end of the simulator
 
+# --- TCP probes beside the bare connect loop: python3 tests/bench/tcp.py
+TCP_COST := $(BUILD)/tests/bench/tcp_cost
+TEST_PROGRAMS += $(TCP_COST)
+$(TCP_COST): $(BUILD)/tests/bench/tcp_cost.o $(BUILD)/libagent.a $(BUILD)/libcommon.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_agent) $(LIBS_common)
+# --- end of the TCP bench
+
 test-programs: $$(TEST_PROGRAMS)
 
 test-deps:

@@ -67,11 +67,13 @@ good(const char *address, enum tlsserver_way way, long from_s, long to_s, double
 	bench_wait(5);
 	for (unsigned i = 0; i < 5; i++)
 		check_good(&bench.result[i], days);
+	for (unsigned i = 0; server.left < 5 && i < 500; i++)
+		bench_run(10);
 	end();
 	tlsserver_stop(&server);
 	ck_assert_uint_eq(server.shaken, 5);
 	ck_assert_uint_eq(server.reused, 0);
-	ck_assert_uint_eq(server.left, 5);
+	ck_assert_uint_eq(server.left, 5);	/* and saw us take our leave */
 	ck_assert_str_eq(server.name, "service.test");
 }
 
