@@ -100,7 +100,7 @@ shaken(struct attempt *a, struct probe_result *r)
 static void
 shake(struct attempt *a, bool expired)
 {
-	struct probe_result r = { .token = a->token, .outcome = PROBE_REPLY, .rtt_ns = a->rtt_ns };
+	struct probe_result r = { .token = a->token, .outcome = PROBE_MORE };
 	int rc = handshake_go(a->handshake, a->fd);
 
 	if (rc == 0) {
@@ -126,10 +126,10 @@ second_chance(struct attempt *a, int64_t lag_ns, struct mono now)
 	return true;
 }
 
-/* Connected: the handshake begins.  It must end a little before the timeout, so that its step,
- * which closes then, still hears of it. */
+/* Connected after so long, and the handshake begins.  It must end a little before the timeout, so
+ * that its step, which closes then, still hears of it. */
 static void
-begin_shaking(struct attempt *a)
+begin_shaking(struct attempt *a, int64_t rtt_ns)
 {
 	struct probe *p = a->probe;
 	int64_t timeout = p->target->timeout_ns;
@@ -140,14 +140,14 @@ begin_shaking(struct attempt *a)
 	a->handshake = handshake_new(tcp_engine_tls(p->env->tcp),
 	    ((struct tcp_state *)p->state)->server_name);
 	if (a->handshake == NULL) {
-		finish(a, false, &(struct probe_result){ .token = a->token, .outcome = PROBE_NOT_SENT,
+		finish(a, false, &(struct probe_result){ .token = a->token, .outcome = PROBE_MORE,
 		    .causes = CAUSE_BIT(CAUSE_LOCAL) });
 		return;
 	}
 	(void)setsockopt(a->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	now = clock_mono(p->env->clock);
 	a->shake_ns = now.ns;
-	if (now.ns < last || !second_chance(a, now.ns - a->sent_ns - a->rtt_ns, now))
+	if (now.ns < last || !second_chance(a, now.ns - a->sent_ns - rtt_ns, now))
 		tcp_engine_until(p->env->tcp, a, last, now);
 	shake(a, false);
 }
@@ -214,12 +214,15 @@ on_ready(struct attempt *a, struct mono now, bool expired, bool error)
 		finish(a, false, &r);
 		return;
 	case TCP_FATE_OPEN:
-		r.rtt_ns = a->rtt_ns = connect_rtt(&news, ours);
+		r.rtt_ns = connect_rtt(&news, ours);
+		if (a->probe->target->tls) {
+			/* at once: its step may close before hands are shaken */
+			a->probe->env->done(a->probe, &r);
+			begin_shaking(a, r.rtt_ns);
+			return;
+		}
 		/* an error may be waiting still, and must not be taken for the next one's */
-		if (a->probe->target->tls)
-			begin_shaking(a);
-		else
-			finish(a, !error, &r);
+		finish(a, !error, &r);
 		return;
 	}
 }

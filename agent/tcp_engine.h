@@ -46,7 +46,6 @@ struct attempt {
 	uint64_t token;
 	int64_t sent_ns;		/* mono */
 	int64_t refused_ns;		/* refused within connect() already, after so long; 0: no */
-	int64_t rtt_ns;			/* > 0: connected, and shakes hands */
 	int64_t shake_ns;		/* mono: when that began */
 	bool again;			/* it had its second chance, see probe_tcp.c */
 	bool leaves;			/* its result is told; only the far side has to close */
