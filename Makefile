@@ -6,6 +6,7 @@
 #   make break/mend stop and start the small service that make run watches
 #   make check      unit, scenario, simulator and fuzz-corpus tests, plain build
 #   make test       everything, also with sanitizers and the real servers
+#   make bench-agent  the agent's figures beside its peers'
 #   BUILD=dir       build elsewhere     CC=clang    another compiler
 #   SAN=address,undefined               sanitizers
 SHELL := /bin/bash
@@ -26,10 +27,10 @@ SANFLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 override CPPFLAGS += -D_GNU_SOURCE -I. -I$(BUILD)/gen $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 override CFLAGS += -std=gnu17 $(OPT) $(WARN) $(HARDEN) $(SANFLAGS)
-override LDFLAGS += -pie -Wl,-z,relro,-z,now $(SANFLAGS)
+override LDFLAGS += -pie -Wl,--as-needed -Wl,-z,relro,-z,now $(SANFLAGS)
 
 LIBS_common := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -lpthread
-LIBS_agent := -lnetsnmp
+LIBS_agent := $(shell pkg-config --libs libcares 2>/dev/null)
 LIBS_collector := $(shell pkg-config --libs librrd 2>/dev/null)
 LIBS_alertd := $(shell pkg-config --libs libcurl sqlite3 2>/dev/null) -lnetsnmp
 LIBS_ctl :=

@@ -62,7 +62,7 @@ define_rtt(struct series_def *d, const Linkwatch__Pb__Link *l)
 static void
 define_snmp(struct series_def *d, const Linkwatch__Pb__Link *l)
 {
-	if (l->interface[0] != '\0')
+	if (l->interface[0] != '\0' || l->alias[0] != '\0')
 		for (uint32_t role = ROLE_IN_BPS; role <= ROLE_SPEED_BPS; role++)
 			add_ds(d, value_role_name(role), role, 0, NAN);
 	if (l->host)

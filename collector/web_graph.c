@@ -277,6 +277,10 @@ web_graph(struct web_req *q)
 		return;
 	}
 	add_bands(q, link, &g);
+	for (size_t i = 0; i < GRAPH_OBJECTS && i < link->conf->n_oid; i++) {
+		g.object_name[i] = web_object_name(link->conf, i);
+		g.object_unit[i] = web_object_unit(link->conf, i);
+	}
 	if (graph_build(&g, &args) != 0) {
 		web_fail(q, 400, "parameters", "绘图参数不正确", "these are no proper graph parameters");
 		return;

@@ -9,6 +9,7 @@
 #include "collector/web_alertd.h"
 #include "collector/web_state.h"
 #include "collector/web_tail.h"
+#include "common/health.h"
 
 #define CURVE_POINTS 40
 
@@ -43,6 +44,32 @@ web_roles(const Linkwatch__Pb__Link *link)
 		if (def.ds[i].role > 0 && def.ds[i].role <= ROLE_MAX)
 			roles |= UINT32_C(1) << def.ds[i].role;
 	return roles;
+}
+
+const char *
+web_object_name(const Linkwatch__Pb__Link *link, size_t i)
+{
+	return i < link->n_oid_name && link->oid_name[i][0] != '\0' ? link->oid_name[i] :
+	    link->oid[i];
+}
+
+const char *
+web_object_unit(const Linkwatch__Pb__Link *link, size_t i)
+{
+	return i < link->n_oid_unit ? link->oid_unit[i] : "";
+}
+
+/* What stands behind the keys oid0, oid1 ... of the values, in their order. */
+static json_t *
+objects_of(const Linkwatch__Pb__Link *c)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < c->n_oid && ROLE_OID0 + i <= ROLE_MAX; i++)
+		json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:s}",
+		    "key", value_role_name(ROLE_OID0 + (uint32_t)i), "oid", c->oid[i],
+		    "name", web_object_name(c, i), "unit", web_object_unit(c, i)));
+	return list;
 }
 
 /* The medians of the last steps in ms, oldest first: null = not observed, -1 = nothing came back. */
@@ -133,6 +160,7 @@ add_kinds(const Linkwatch__Pb__Link *c, json_t *o)
 	json_object_set_new(o, "limit_rtt_ms", ms((double)c->limit_rtt_ns));
 	json_object_set_new(o, "interface", json_string(c->interface));
 	json_object_set_new(o, "tls", json_boolean(c->tls));
+	json_object_set_new(o, "alias", json_string(c->alias));
 }
 
 json_t *
@@ -149,6 +177,8 @@ web_json_link(struct web *w, const struct live_link *k, bool full)
 	json_object_set_new(o, "sent", json_integer(k->sent));
 	json_object_set_new(o, "replies", json_integer(k->replies));
 	json_object_set_new(o, "values", values_of(k));
+	if (k->conf->n_oid > 0)
+		json_object_set_new(o, "objects", objects_of(k->conf));
 	json_object_set_new(o, "causes", causes_of(k));
 	json_object_set_new(o, "flags", flags_of(k));
 	if (!full)
@@ -169,8 +199,8 @@ web_json_agent(struct web *w, const struct live_agent *a)
 	    "vendor", a->conf->vendor, "zone", a->conf->zone, "name_zh",
 	    *a->conf->name_zh ? a->conf->name_zh : a->conf->id, "name_en",
 	    *a->conf->name_en ? a->conf->name_en : a->conf->id, "links", (int)a->links,
-	    "refused_links", (int)a->refused_links, "spool_batches", (json_int_t)a->spool_batches,
-	    "spool_dropped", (json_int_t)a->spool_dropped, "late_sends", (json_int_t)a->late_sends);
+	    "refused_links", (int)a->refused_links, "spool_batches", (json_int_t)a->health.spool_batches,
+	    "spool_dropped", (json_int_t)a->health.spool_dropped, "late_sends", (json_int_t)a->health.late_sends);
 	int64_t now = clock_wall(w->clock).ns;
 	bool fresh = now - a->last_batch_ns < SILENT_NS;
 
@@ -182,9 +212,11 @@ web_json_agent(struct web *w, const struct live_agent *a)
 	json_object_set_new(o, "last_batch", json_real(seconds(a->last_batch_ns)));
 	json_object_set_new(o, "address", json_string(a->address));
 	json_object_set_new(o, "version", json_string(a->software));
-	json_object_set_new(o, "clock_offset_ms", a->health_known && a->clock_rtt_ns > 0
-	    ? ms((double)a->clock_offset_ns) : json_null());
-	json_object_set_new(o, "loop_lag_ms", a->health_known ? ms((double)a->loop_lag_ns) : json_null());
+	json_object_set_new(o, "clock_offset_ms", a->health_known && a->health.clock_rtt_ns > 0
+	    ? ms((double)a->health.clock_offset_ns) : json_null());
+	json_object_set_new(o, "loop_lag_ms", a->health_known ? ms((double)a->health.loop_lag_ns) :
+	    json_null());
+	json_object_set_new(o, "health", health_json(a->health_known ? &a->health : NULL));
 	json_object_set_new(o, "cert_days", a->cert_not_after_ns > 0
 	    ? json_real(floor(seconds(a->cert_not_after_ns - now) / 86400)) : json_null());
 	json_object_update_existing(o, alertd_agent(w->alertd, a->conf->id));

@@ -9,7 +9,7 @@
 # Each ends with status 0 or not and prints either Check's summary or "N passed, N failed".
 .PHONY: check test test-programs test-deps
 
-TEST_PROGRAMS = $(UNIT) $(IMPAIR) $(JOURNAL_DUMP) $(FUZZ_REPLAY) $(SIM_TEST)
+TEST_PROGRAMS = $(UNIT) $(IMPAIR) $(JOURNAL_DUMP) $(FUZZ_REPLAY) $(SIM_TEST) $(BENCH_PROGRAMS)
 
 # --- tools of the integration tests
 IMPAIR := $(BUILD)/tests/impair/impair
@@ -91,12 +91,19 @@ sim-build: $(BUILD)/tests/sim/sim $(SIM_TEST)
 sim: sim-build
 # --- end of the simulator
 
-# --- TCP probes beside the bare connect loop: python3 tests/bench/tcp.py
-TCP_COST := $(BUILD)/tests/bench/tcp_cost
-TEST_PROGRAMS += $(TCP_COST)
-$(TCP_COST): $(BUILD)/tests/bench/tcp_cost.o $(BUILD)/libagent.a $(BUILD)/libcommon.a
+# --- the bench: figures of the agent beside its peers' and the bare limits'
+#   make bench-agent                    everything (15 minutes, as root); BENCH=--quick for a look
+# tests/bench/X.c is a program of its own, with libagent at hand.
+BENCH_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
+.PHONY: bench-agent bench-build
+$(BENCH_PROGRAMS): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libagent.a $(BUILD)/libcommon.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_agent) $(LIBS_common)
-# --- end of the TCP bench
+bench-build: $(BENCH_PROGRAMS) $(IMPAIR) $(JOURNAL_DUMP) programs
+bench-agent:
+	@conf/deps run bench
+	@$(MAKE) -j$$(nproc) bench-build
+	@/usr/bin/python3 tests/bench/run.py --build $(BUILD) $(BENCH)
+# --- end of the bench
 
 test-programs: $$(TEST_PROGRAMS)
 

@@ -221,8 +221,9 @@ function figuresOf(l, now)
 			['mem_ratio', 'mem', percent], ['storage_ratio', 'storage', percent]])
 			if (v[k] !== undefined)
 				rows.push([t(key), f(v[k])]);
-		for (const k of Object.keys(v).filter((x) => x.startsWith('oid')))
-			rows.push([k, scaled(v[k], '')]);
+		for (const o of l.objects || [])
+			if (v[o.key] !== undefined)
+				rows.push([o.name, scaled(v[o.key], o.unit)]);
 	}
 	const causes = Object.entries(l.causes || {}).map(([k, n]) => word(k) + ' × ' + n).join(t('clause'));
 

@@ -13,7 +13,8 @@
  *   impair dump LOG      the truth as CSV
  *   impair stat LOG      how late packets left
  *
- * -p: does not sleep when the next packet is due within so many microseconds.
+ * -p: does not sleep when the next packet is due within so many microseconds; a million
+ * (a second) and more: never.
  * "impair: ready" on stderr says that the devices are up.
  */
 #include <arpa/inet.h>
@@ -35,12 +36,15 @@
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "tests/impair/io.h"
 #include "tests/impair/packet.h"
 #include "tests/impair/queue.h"
 #include "tests/impair/rule.h"
 #include "tests/impair/truth.h"
 
 enum { A_TO_B, B_TO_A };
+/* QUEUE: packets that a device holds while we are busy; what does not fit would be a loss without a record. */
+enum { QUEUE = 100000, READS = 32, WRITES = 32, ROOM = 65536, CALL_NS = 2000, ALWAYS = 1000000000 };
 
 struct impair {
 	struct rules rules;
@@ -52,6 +56,9 @@ struct impair {
 	const char *control_path;
 	int64_t spin_ns;
 	uint64_t in, out, dropped;
+	struct io *io;			/* owned */
+	uint8_t (*room)[ROOM];		/* owned: READS for each side */
+	size_t appetite[2];		/* packets that the last exchange gave, by side */
 	bool quit;
 };
 
@@ -172,34 +179,78 @@ handle(struct impair *im, int dir, uint8_t *p, size_t len)
 	}
 }
 
-/* Lets go at most 64 packets that are due. */
-static void
-release(struct impair *im)
+/* Puts packets that are due on the list of writes; how many. */
+static size_t
+departures(struct impair *im, struct flight **going, struct io_op *ops)
 {
-	struct flight *f;
+	int64_t now = now_ns();
+	size_t n = 0;
 
-	for (int i = 0; i < 64 && (f = queue_pop(&im->queue, now_ns())) != NULL; i++) {
-		f->truth.out_ns = now_ns();
-		if (write(f->fd, f->data, f->len) == (ssize_t)f->len)
+	while (n < WRITES && (going[n] = queue_pop(&im->queue, now)) != NULL) {
+		struct flight *f = going[n];
+
+		ops[n++] = (struct io_op){ .fd = f->fd, .write = true, .data = f->data, .len = f->len };
+	}
+	return n;
+}
+
+/* Writes down what has left at now, and forgets it. */
+static void
+departed(struct impair *im, struct flight **gone, const struct io_op *ops, size_t n, int64_t now)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (ops[i].result == (ssize_t)gone[i]->len)
 			im->out++;
 		else
 			im->dropped++;
-		truth_write(im->log, &f->truth);
-		free(f);
+		gone[i]->truth.out_ns = now;
+		truth_write(im->log, &gone[i]->truth);
+		free(gone[i]);
 	}
 }
 
-/* Takes in at most 32 packets of one side; were there any? */
-static bool
-intake(struct impair *im, int fd, int dir)
+/* Puts reads of one side on the list, a few more than it gave the last time; how many. */
+static size_t
+arrivals(struct impair *im, int fd, int dir, struct io_op *ops)
 {
-	uint8_t buf[65536];
-	ssize_t n = 0;
-	int i;
+	size_t n = fd < 0 ? 0 : im->appetite[dir] + 1;
 
-	for (i = 0; fd >= 0 && i < 32 && (n = read(fd, buf, sizeof buf)) > 0; i++)
-		handle(im, dir, buf, (size_t)n);
-	return i > 0;
+	if (n > READS)
+		n = READS;
+	for (size_t i = 0; i < n; i++)
+		ops[i] = (struct io_op){ .fd = fd, .data = im->room[dir * READS + (int)i], .len = ROOM };
+	return n;
+}
+
+static void
+arrived(struct impair *im, int dir, const struct io_op *ops, size_t n)
+{
+	size_t got = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (ops[i].result > 0) {
+			handle(im, dir, ops[i].data, (size_t)ops[i].result);
+			got++;
+		}
+	im->appetite[dir] = got == n ? 2 * n : got;
+}
+
+/* Lets go what is due and takes in what has come, both bounded; did anything move? */
+static bool
+exchange(struct impair *im)
+{
+	struct flight *going[WRITES];
+	struct io_op ops[IO_MAX];
+	size_t n = departures(im, going, ops);
+	size_t a = arrivals(im, im->fd_a, A_TO_B, ops + n);
+	size_t b = arrivals(im, im->fd_b, B_TO_A, ops + n + a);
+	int64_t now = now_ns();
+
+	io_run(im->io, ops, n + a + b);
+	departed(im, going, ops, n, now);
+	arrived(im, A_TO_B, ops + n, a);
+	arrived(im, B_TO_A, ops + n + a, b);
+	return n > 0 || im->appetite[A_TO_B] > 0 || im->appetite[B_TO_A] > 0;
 }
 
 /* ---------------------------------------------------------------- devices */
@@ -263,6 +314,11 @@ tun_open(char *spec, const char *address, uint32_t *net, uint32_t *mask)
 	rc = set_address(s, &q, address, net, mask);
 	if (rc != 0)
 		goto out;
+	q.ifr_qlen = QUEUE;
+	if (ioctl(s, SIOCSIFTXQLEN, &q) != 0) {
+		rc = -errno;
+		goto out;
+	}
 	if (ioctl(s, SIOCGIFFLAGS, &q) == 0) {
 		q.ifr_flags |= IFF_UP | IFF_RUNNING;
 		rc = ioctl(s, SIOCSIFFLAGS, &q) != 0 ? -errno : 0;
@@ -337,7 +393,7 @@ control_read(struct impair *im)
 	    (struct sockaddr *)&from, &len);
 
 	if (n <= 0)
-		return;
+		return;			/* also: there is no control socket */
 	buf[n] = '\0';
 	buf[strcspn(buf, "\n")] = '\0';
 	command(im, buf, out, sizeof out);
@@ -393,28 +449,36 @@ main_ctl(const char *path, const char *cmd)
 
 /* -------------------------------------------------------------------- run */
 
+/* Waits until something is due or comes; when spinning, not at all. */
 static void
-loop(struct impair *im)
+rest(struct impair *im)
 {
 	struct pollfd pfd[3] = {
 		{ .fd = im->fd_a, .events = POLLIN }, { .fd = im->fd_b, .events = POLLIN },
 		{ .fd = im->control, .events = POLLIN },
 	};
+	struct timespec ts = { .tv_nsec = 50000000 };
+	int64_t next = queue_next(&im->queue), wait = next - now_ns();
 
-	while (!stopped && !im->quit) {
-		struct timespec ts = { .tv_nsec = 50000000 };
-		int64_t wait;
-		bool busy;
+	if (im->spin_ns >= ALWAYS || wait <= im->spin_ns) {
+		/* A call of the kernel takes longer than this. */
+		while (wait > 0 && wait < CALL_NS)
+			wait = next - now_ns();
+		return;
+	}
+	if (wait - im->spin_ns < ts.tv_nsec)
+		ts.tv_nsec = (long)(wait - im->spin_ns);
+	if (ppoll(pfd, 3, &ts, NULL) > 0 && pfd[2].revents != 0)
+		control_read(im);
+}
 
-		release(im);
-		busy = intake(im, im->fd_a, A_TO_B);
-		busy |= intake(im, im->fd_b, B_TO_A);
-		wait = queue_next(&im->queue) - now_ns();
-		if (busy || wait <= im->spin_ns)
-			ts.tv_nsec = 0;
-		else if (wait - im->spin_ns < ts.tv_nsec)
-			ts.tv_nsec = (long)(wait - im->spin_ns);
-		if (ppoll(pfd, 3, &ts, NULL) > 0 && pfd[2].revents != 0)
+static void
+loop(struct impair *im)
+{
+	for (unsigned turn = 0; !stopped && !im->quit; turn++) {
+		if (!exchange(im))
+			rest(im);
+		if (turn % 256 == 0)
 			control_read(im);
 	}
 }
@@ -449,6 +513,8 @@ set_up(struct impair *im, char *a, const char *address_a, char *b, const char *a
 		if (im->fd_b < 0)
 			return fail(b, im->fd_b);
 	}
+	im->io = io_new();
+	im->room = xcalloc(2 * READS, sizeof im->room[0]);
 	if (im->control_path != NULL) {
 		im->control = unix_socket(im->control_path);
 		if (im->control < 0)
@@ -501,6 +567,8 @@ main_run(int argc, char **argv)
 		fclose(im.log);
 	if (im.control_path != NULL)
 		unlink(im.control_path);
+	io_free(im.io);
+	free(im.room);
 	return 0;
 }
 

@@ -105,6 +105,8 @@ make_values(struct world *w, const Linkwatch__Pb__Link *l, int64_t t, struct sam
 		add_value(s, ROLE_CPU_RATIO, 0.12 + 0.5 * load + 0.02 * noise(w));
 		add_value(s, ROLE_MEM_RATIO, 0.61 + 0.01 * noise(w));
 		add_value(s, ROLE_STORAGE_RATIO, 0.43);
+		for (uint32_t i = 0; i < l->n_oid; i++)
+			add_value(s, ROLE_OID0 + i, 23.5 + load + i);
 		return;
 	}
 	add_value(s, ROLE_IN_BPS, fabs(4.2e8 * load + 2e7 * noise(w)) + 3e7);

@@ -48,13 +48,13 @@ end(void)
 	bench_end();
 }
 
-/* Runs a command in the shell, $r being the router. */
+/* Runs a command in the shell, $u being where we are and $r the router. */
 static void
 sh(const char *command)
 {
 	char line[1024];
 
-	snprintf(line, sizeof line, "r=%s; set -e; %s", net_router, command);
+	snprintf(line, sizeof line, "u=%s r=%s; set -e; %s", net_us, net_router, command);
 	ck_assert_int_eq(system(line), 0);
 }
 
@@ -200,7 +200,7 @@ START_TEST(test_unreachable)
 	error_is("10.89.0.1", CAUSE_PROHIBITED);
 	error_is("10.90.0.1", CAUSE_TIMEOUT);
 	sh("ip netns exec $r sysctl -qw net.ipv6.conf.all.forwarding=1 net.ipv6.icmp.ratelimit=0; "
-	    "ip route add default via fd77::2; ip -n $r route add unreachable fd88::/64; "
+	    "ip -n $r route add unreachable fd88::/64; "
 	    "ip -n $r route add prohibit fd89::/64; ip -n $r route add blackhole fd90::/64");
 	error_is("fd88::1", CAUSE_NET_UNREACHABLE);	/* of IPv6: no route */
 	error_is("fd89::1", CAUSE_PROHIBITED);
@@ -228,6 +228,7 @@ END_TEST
 START_TEST(test_no_route_is_not_sent)
 {
 	net_begin();
+	sh("ip -n $u route del default; ip -n $u -6 route del default");
 	begin("2001:db8::1", 80, 500);
 	ck_assert_int_eq(bench_send(1), -ENETUNREACH);
 	bench_run(50);
@@ -462,13 +463,13 @@ START_TEST(test_ttl)
 {
 	net_begin();
 	sh("ip -n $r link add w0 type veth peer name w1; "
-	    "ip -n $r addr add 10.91.0.1/24 dev w0; ip -n $r addr add fd91::1/64 dev w0 nodad; "
-	    "ip -n $r link set w0 up; ip -n $r link set w1 up; ip route add default via fd77::2; "
+	    "ip -n $r addr add 10.92.0.1/24 dev w0; ip -n $r addr add fd92::1/64 dev w0 nodad; "
+	    "ip -n $r link set w0 up; ip -n $r link set w1 up; "
 	    "ip netns exec $r sysctl -qw net.ipv6.conf.all.forwarding=1");
-	ttl_gives("10.91.0.9", 1, CAUSE_TTL_EXCEEDED);
-	ttl_gives("fd91::9", 1, CAUSE_TTL_EXCEEDED);
-	ttl_gives("10.91.0.1", 1, CAUSE_REFUSED);
-	ttl_gives("10.91.0.9", 2, CAUSE_TIMEOUT);
+	ttl_gives("10.92.0.9", 1, CAUSE_TTL_EXCEEDED);
+	ttl_gives("fd92::9", 1, CAUSE_TTL_EXCEEDED);
+	ttl_gives("10.92.0.1", 1, CAUSE_REFUSED);
+	ttl_gives("10.92.0.9", 2, CAUSE_TIMEOUT);
 	net_end();
 }
 END_TEST
@@ -486,7 +487,7 @@ other_open(struct other *o, Linkwatch__Pb__Link l)
 
 	ck_assert_int_eq(target_init(&o->target, &l, why, sizeof why), 0);
 	ck_assert_int_eq(probe_open(&o->probe, &bench.env, &o->target, &bench, why, sizeof why), 0);
-	o->probe.to_len = target_literal(o->target.host, o->target.port, (void *)&o->probe.to);
+	bench_aim(&o->probe, o->target.host, o->target.port);
 }
 
 static unsigned
@@ -511,8 +512,6 @@ START_TEST(test_kept_sockets)
 	int fd, fd6;
 
 	net_begin();
-	sh("ip -n $r link add w0 type veth peer name w1; ip -n $r addr add 10.91.0.1/24 dev w0; "
-	    "ip -n $r link set w0 up; ip -n $r link set w1 up");
 	net_enter(net_router);
 	fd = listener("10.77.0.2", 64, &port);
 	fd6 = listener("fd77::2", 64, &port6);

@@ -140,7 +140,7 @@ START_TEST(test_server_name)
 		ck_assert_int_eq(target_init(&bench.target, &l, why, sizeof why), 0);
 		ck_assert_int_eq(probe_open(&bench.probe, &bench.env, &bench.target, &bench, why,
 		    sizeof why), 0);
-		bench.probe.to_len = target_literal("127.0.0.1", port, (void *)&bench.probe.to);
+		bench_aim(&bench.probe, "127.0.0.1", port);
 		ck_assert_int_eq(bench_send(1), 0);
 		bench_wait(2);
 		check_good(1, 1);
@@ -207,7 +207,7 @@ START_TEST(test_stall_delays_nobody)
 	l.tls = true;
 	ck_assert_int_eq(target_init(&target, &l, why, sizeof why), 0);
 	ck_assert_int_eq(probe_open(&probe, &bench.env, &target, &bench, why, sizeof why), 0);
-	probe.to_len = target_literal("127.0.0.1", target.port, (void *)&probe.to);
+	bench_aim(&probe, "127.0.0.1", target.port);
 	for (unsigned i = 0; i < 10; i++)
 		ck_assert_int_eq(bench_send(i), 0);
 	for (unsigned i = 0; i < 5; i++)

@@ -139,6 +139,30 @@ START_TEST(text_is_escaped)
 }
 END_TEST
 
+START_TEST(objects_have_their_names)
+{
+	struct graph_request q = good(GRAPH_OID);
+	struct graph_args a;
+
+	q.roles = 1u << ROLE_OID0 | 1u << (ROLE_OID0 + 1) | 1u << ROLE_MAX;
+	q.object_name[0] = "机房温度";
+	q.object_unit[0] = "°C";
+	q.object_name[1] = "a:b\\l%n\n%s";
+	q.object_unit[1] = ":%lf\\";
+	ck_assert_int_eq(graph_build(&q, &a), 0);
+	ck_assert(has(&a, "LINE1.5:oid0"));
+	ck_assert(has(&a, ": 机房温度"));
+	ck_assert(has(&a, "%8.2lf %s°C"));
+	ck_assert(has(&a, ": a\\:b/l％n ％s"));	/* nothing of it means anything to librrd */
+	ck_assert(has(&a, "%8.2lf %s\\:％lf/"));
+	ck_assert(has(&a, ": oid15"));			/* one without a name has that of its DS */
+	ck_assert(!has(&a, "oid2"));
+	graph_args_free(&a);
+	q.roles = HOST_ROLES;
+	ck_assert_int_eq(graph_build(&q, &a), -EINVAL);
+}
+END_TEST
+
 START_TEST(gap_is_not_loss_and_not_the_future)
 {
 	struct graph_request q = good(GRAPH_RTT);
@@ -185,7 +209,7 @@ make_file(const char *path, uint32_t probe, bool host)
 	Linkwatch__Pb__Link link = LINKWATCH__PB__LINK__INIT;
 	const struct series_policy policy = { { 86400, 43200, 21600 } };
 	static struct rrd_row rows[600];
-	char *oids[] = { (char *)"1.3.6.1.4.1.1" };
+	char *oids[GRAPH_OBJECTS];
 	struct series_def def;
 	char why[160];
 
@@ -198,8 +222,10 @@ make_file(const char *path, uint32_t probe, bool host)
 	link.host = host;
 	link.tls = true;
 	link.interface = (char *)(probe == PROBE_SNMP && !host ? "eth0" : "");
+	for (size_t i = 0; i < GRAPH_OBJECTS; i++)
+		oids[i] = (char *)"1.3.6.1.4.1.1";
 	link.oid = oids;
-	link.n_oid = host;
+	link.n_oid = host ? GRAPH_OBJECTS : 0;
 	ck_assert_int_eq(series_define(&def, &link, &policy), 0);
 	ck_assert_int_eq(rrdfile_create(path, &def, NOW - 6010, why, sizeof why), 0);
 	for (int i = 0; i < 600; i++) {
@@ -254,7 +280,11 @@ START_TEST(every_graph_is_drawn)
 			q.lang = variant & 1;
 			q.theme = variant >> 1;
 			q.scale = 1 + 0.5 * variant;
-			q.roles = rows[_i].kind == GRAPH_OID ? 1u << ROLE_OID0 : rows[_i].kind == GRAPH_HOST
+			for (size_t o = 0; o < GRAPH_OBJECTS; o++) {
+				q.object_name[o] = "温度:50%\\n %s";
+				q.object_unit[o] = variant % 2 ? "%" : ":°C";
+			}
+			q.roles = rows[_i].kind == GRAPH_OID ? ~0u << ROLE_OID0 : rows[_i].kind == GRAPH_HOST
 			    ? HOST_ROLES : strcmp(rows[_i].file, "tcp") == 0 ? TLS_ROLES : SNMP_ROLES;
 			q.bands = variant == 0 ? 0 : GRAPH_BANDS_MAX;
 			for (size_t b = 0; b < q.bands; b++)
@@ -307,6 +337,7 @@ main(void)
 	tcase_add_test(t, kinds_belong_to_probes);
 	tcase_add_test(t, numbers_out_of_range_are_refused);
 	tcase_add_test(t, path_is_escaped);
+	tcase_add_test(t, objects_have_their_names);
 	tcase_add_test(t, text_is_escaped);
 	tcase_add_test(t, gap_is_not_loss_and_not_the_future);
 	tcase_add_test(t, fetch_is_checked);

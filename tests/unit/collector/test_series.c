@@ -84,6 +84,10 @@ START_TEST(snmp_has_what_it_reads)
 	ck_assert_uint_eq(d.ds_n, 8);
 	ck_assert_int_ge(series_ds_index(&d, "in_bps"), 0);
 	ck_assert_int_eq(series_ds_index(&d, "loss"), -1);
+	l.interface = (char *)"";
+	l.alias = (char *)"uplink*";		/* found by its alias: the same series */
+	ck_assert_int_eq(series_define(&d, &l, &policy), 0);
+	ck_assert_uint_eq(d.ds_n, 8);
 	l.host = true;
 	l.oid = oids;
 	l.n_oid = 2;

@@ -1,0 +1,145 @@
+#!/usr/bin/python3
+"""run.py - `make bench-agent`: every figure of the agent beside its peers' and the bare limits'.
+
+Runs the row programs one after the other, prints one table and writes the rows to
+BUILD/bench/agent.json.  A figure that is missed fails nothing; a row that could not be
+measured makes the status 1.  --quick looks for three minutes, the whole takes up to fifteen.
+
+A row program takes --build BUILD [--quick] and prints rows, one JSON object on a line:
+row, ours, peer, peer_name, limit, limit_name, ratio, reach, reached, unit, note (bench.row()).
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import unicodedata
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+#          program       seconds at most: whole, quick
+PROGRAMS = (('emulator.py', 90, 30), ('icmp.py', 780, 120), ('tcp.py', 120, 40), ('snmp.py', 120, 40),
+            ('spool.py', 180, 40), ('footprint.py', 180, 60))
+COLUMNS = ('row', 'ours', 'peer', 'limit', 'ratio', 'reach', 'reached')
+FORWARDED = signal.SIGTERM
+
+
+def number(value):
+    """Three digits, or all of a large one."""
+    if value is None:
+        return '-'
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return f'{value:,.0f}' if abs(value) >= 1000 else f'{value:.3g}'
+    return str(value)
+
+
+def cells(row):
+    """What the table shows of a row."""
+    peer, limit = number(row.get('peer')), number(row.get('limit'))
+    if row.get('peer_name'):
+        peer = f'{row["peer_name"]} {peer}'
+        if row.get('peer') is None:
+            missing = f'{row["peer_name"]} is not installed' in row.get('note', '')
+            peer = f'{row["peer_name"]}: {"peer not installed" if missing else "not measured"}'
+    reached = 'not measured' if row.get('ours') is None else 'reached' if row.get('reached') else 'NOT reached'
+    unit = f' [{row["unit"]}]' if row.get('unit') else ''
+    return (row['row'] + unit, number(row.get('ours')), peer, limit, number(row.get('ratio')),
+            number(row.get('reach')), reached)
+
+
+def width(text):
+    return sum(2 if unicodedata.east_asian_width(c) in 'WF' else 1 for c in text)
+
+
+def print_table(rows):
+    lines = [COLUMNS, *map(cells, rows)]
+    widths = [max(width(l[i]) for l in lines) for i in range(len(COLUMNS))]
+    for n, line in enumerate(lines):
+        print('  '.join(c + ' ' * (w - width(c)) for c, w in zip(line, widths)).rstrip())
+        if n == 0:
+            print('  '.join('-' * w for w in widths))
+    print()
+    for r in rows:
+        said = [f'limit: {r["limit_name"]}'] if r.get('limit_name') else []
+        said += [r['note']] if r.get('note') else []
+        if said:
+            print(f'  {r["row"]}: {"; ".join(said)}')
+
+
+def read_rows(program, out):
+    """The rows in what a program printed; other lines are passed on."""
+    rows = []
+    for line in out.splitlines():
+        try:
+            said = json.loads(line)
+        except ValueError:
+            said = None
+        if isinstance(said, dict) and 'row' in said:
+            rows.append(said)
+        else:
+            print(f'{program}: {line}')
+    return rows
+
+
+def run_program(program, limit_s, args):
+    """Runs one row program; its rows, and what went wrong ('': nothing)."""
+    argv = [sys.executable, os.path.join(HERE, program), '--build', args.build]
+    argv += ['--quick'] if args.quick else []
+    argv += ['--ours', args.ours] if args.ours and program == 'icmp.py' else []
+    p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    signal.signal(FORWARDED, lambda *_: (p.terminate(), p.wait(30), sys.exit(143)))
+    fault = ''
+    try:
+        out, err = p.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        p.terminate()                   # it ends what it has started
+        out, err = p.communicate(timeout=30)
+        fault = f'not done within {limit_s} s'
+    except KeyboardInterrupt:
+        p.wait(30)
+        raise
+    if p.returncode != 0 and not fault:
+        fault = f'status {p.returncode}: ' + (err.strip().splitlines() or ['said nothing'])[-1]
+    rows = read_rows(program, out)
+    return rows, fault or ('' if rows else 'no rows')
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split('\n', 1)[0])
+    p.add_argument('-b', '--build', default=os.path.join(TOP, 'build'))
+    p.add_argument('--quick', action='store_true', help='three minutes, for a look')
+    p.add_argument('--ours', help='a command with the options of `linkwatch-agent probe icmp`, to measure that')
+    p.add_argument('programs', nargs='*', help='only these row programs, such as icmp.py')
+    args = p.parse_args()
+    if os.geteuid() != 0:
+        print('bench: root is needed, for network namespaces', file=sys.stderr)
+        return 2
+    rows, failed, begin = [], [], time.monotonic()
+    for program, whole_s, quick_s in PROGRAMS:
+        if not os.path.exists(os.path.join(HERE, program)) or (args.programs and program not in args.programs):
+            continue
+        started = time.monotonic()
+        found, fault = run_program(program, quick_s * 2 if args.quick else whole_s, args)
+        rows += found
+        failed += [f'{program}: {fault}'] if fault else []
+        print(f'bench: {program}: {len(found)} rows in {time.monotonic() - started:.0f} s'
+              + (f', {fault}' if fault else ''), flush=True)
+    os.makedirs(os.path.join(args.build, 'bench'), exist_ok=True)
+    with open(os.path.join(args.build, 'bench', 'agent.json'), 'w', encoding='utf-8') as f:
+        json.dump(rows, f, ensure_ascii=False, indent=1)
+    print()
+    print_table(rows)
+    failed += [f'{r["row"]}: not measured' for r in rows if r.get('ours') is None]
+    reached = sum(bool(r.get('reached')) for r in rows)
+    print(f'\n{reached} of {len(rows)} figures reached, {len(failed)} not measured, '
+          f'{time.monotonic() - begin:.0f} s')
+    for fault in failed:
+        print(f'bench: {fault}', file=sys.stderr)
+    return 1 if failed or not rows else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
