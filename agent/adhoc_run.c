@@ -166,9 +166,27 @@ on_reply(struct adhoc *a, struct adhoc_target *t, size_t i, uint32_t round,
 		settle(a, i, round, CAUSE_TIMEOUT, CAUSE_BIT(CAUSE_LATE_REPLY));
 		return;
 	}
+	if (r->causes == 0 && t->probe.target->tls) {
+		adhoc_fates(a, i)[round] = fate_of_rtt(r->rtt_ns);
+		return;				/* it is over when on_more() is called */
+	}
 	count_beside(t, r->causes);
 	keep_values(t, r);
 	settle(a, i, round, fate_of_rtt(r->rtt_ns), r->causes);
+}
+
+/* What came behind a connect, its TLS, ends the request too. */
+static void
+on_more(struct adhoc *a, struct adhoc_target *t, size_t i, uint32_t round,
+    const struct probe_result *r)
+{
+	uint32_t fate = adhoc_fates(a, i)[round];
+
+	if (fate < FATE_RTT)
+		return;
+	count_beside(t, r->causes);
+	keep_values(t, r);
+	settle(a, i, round, fate, r->causes);
 }
 
 static void
@@ -194,6 +212,10 @@ on_done(struct probe *p, const struct probe_result *r)
 	}
 	if (round >= a->opts->count)
 		return;
+	if (r->outcome == PROBE_MORE) {
+		on_more(a, t, i, (uint32_t)round, r);
+		return;
+	}
 	fate = adhoc_fates(a, i)[round];
 	if (fate != FATE_PENDING && fate != FATE_EXCUSED) {
 		if (r->outcome == PROBE_REPLY)

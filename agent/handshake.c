@@ -45,7 +45,8 @@ handshake_context(void)
 
 	if (ctx == NULL)
 		return NULL;
-	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION |
+	    SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
 	/* or else OpenSSL would build the chain, and only then forget what came of it */
@@ -131,7 +132,8 @@ fill(struct handshake *h, int fd)
 	ssize_t n = recv(fd, buf, sizeof buf, 0);
 
 	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? -EAGAIN : fail(h, -errno, strerror(errno));
+		return errno == EAGAIN || errno == EINTR ? -EAGAIN :
+		    fail(h, -errno, strerror(errno));
 	if (n == 0)
 		return fail(h, -ECONNRESET, "closed by the far side");
 	h->received += (uint32_t)n;

@@ -14,6 +14,9 @@
  *    nothing answers before its step closes is lost: a kind needs no timer for
  *    that, and a missing reply is never an RTT of zero.
  *  - done() with PROBE_EXTRA may come at any time: duplicates, late replies.
+ *  - A REPLY may be followed by one done() with PROBE_MORE and the same token: what
+ *    came behind it (TLS).  It belongs to the step of that token, to a later one
+ *    if that is closed, and changes neither count.
  *  - close() forgets what is in flight: no done() follows.
  *  - Nothing here blocks.  What may block (names, SNMP) lives in a thread.
  *
@@ -74,6 +77,7 @@ enum probe_outcome {
 	PROBE_LOST,			/* it left; causes: one bit, why no reply */
 	PROBE_NOT_SENT,			/* it turned out that it did not leave */
 	PROBE_EXTRA,			/* causes only: DUPLICATE, LATE_REPLY */
+	PROBE_MORE,			/* behind a REPLY: causes and values */
 };
 
 #define CAUSE_BIT(c) (UINT32_C(1) << (c))
@@ -84,7 +88,7 @@ struct probe_result {
 	uint32_t causes;		/* CAUSE_BIT() of each */
 	int error;			/* errno of a NOT_SENT; 0: not known */
 	int64_t rtt_ns;			/* > 0 in a REPLY */
-	uint32_t values;		/* snmp: so many of value[] hold */
+	uint32_t values;		/* so many of value[] hold: snmp; tcp in a MORE */
 	struct sample_value value[SAMPLE_VALUES];
 };
 

@@ -30,6 +30,7 @@
 
 #define SLACK_NS NS_PER_MS
 #define LAG_NS (10 * NS_PER_MS)		/* no timer of a loop that runs is so late */
+#define LEAVE_NS NS_PER_S
 #define DAY_S 86400.0
 
 struct tcp_state {
@@ -38,22 +39,22 @@ struct tcp_state {
 	bool told_tls;
 };
 
-/* It may not be touched any more. */
+/* It may not be touched any more.  keep: its socket may serve again. */
 static void
-end(struct attempt *a)
+end(struct attempt *a, bool keep)
 {
 	LIST_REMOVE(a, mine);
 	handshake_free(a->handshake);
-	tcp_engine_end(a->probe->env->tcp, a);
+	tcp_engine_end(a->probe->env->tcp, a, keep);
 }
 
 /* What an attempt came to, and its end. */
 static void
-finish(struct attempt *a, const struct probe_result *r)
+finish(struct attempt *a, bool keep, const struct probe_result *r)
 {
 	struct probe *p = a->probe;
 
-	end(a);
+	end(a, keep);
 	p->env->done(p, r);
 }
 
@@ -71,13 +72,14 @@ tell_tls(struct probe *p, const char *why)
 	st->told_tls = why != NULL;
 }
 
-/* Its result, and then its leave: the far side has until the deadline to close. */
+/* Its result, and then its leave: the far side has LEAVE_NS to close. */
 static void
-shaken(struct attempt *a, bool expired, struct probe_result *r)
+shaken(struct attempt *a, struct probe_result *r)
 {
 	struct probe *p = a->probe;
 	/* the clock again: our own part of the arithmetic is a part of the handshake */
-	int64_t took = clock_mono(p->env->clock).ns - a->shake_ns, end_s;
+	struct mono now = clock_mono(p->env->clock);
+	int64_t took = now.ns - a->shake_ns, end_s;
 
 	r->value[r->values++] = (struct sample_value){ .role = ROLE_TLS_S,
 		.value = (double)took / NS_PER_S };
@@ -87,29 +89,31 @@ shaken(struct attempt *a, bool expired, struct probe_result *r)
 			    NS_PER_S) / DAY_S };
 	handshake_leave(a->handshake, a->fd);
 	tell_tls(p, NULL);
-	a->leaves = !expired && !handshake_is_left(a->handshake, a->fd);
-	if (!a->leaves)
-		end(a);
+	a->leaves = !handshake_is_left(a->handshake, a->fd);
+	if (a->leaves)
+		tcp_engine_until(p->env->tcp, a, now.ns + LEAVE_NS, now);
+	else
+		end(a, false);
 	p->env->done(p, r);
 }
 
 static void
 shake(struct attempt *a, bool expired)
 {
-	struct probe_result r = { .token = a->token, .outcome = PROBE_REPLY, .rtt_ns = a->rtt_ns };
+	struct probe_result r = { .token = a->token, .outcome = PROBE_MORE };
 	int rc = handshake_go(a->handshake, a->fd);
 
 	if (rc == 0) {
-		shaken(a, expired, &r);
+		shaken(a, &r);
 	} else if (rc != -EAGAIN || expired) {
 		r.causes = CAUSE_BIT(CAUSE_TLS);
 		tell_tls(a->probe, rc == -EAGAIN ? "no answer in time" :
 		    handshake_why(a->handshake));
-		finish(a, &r);
+		finish(a, false, &r);
 	}
 }
 
-/* The loop came late: what the far side did in time may just have been read.  One chance more. */
+/* The loop came late: what the far side did in time was perhaps just read.  One chance more. */
 static bool
 second_chance(struct attempt *a, int64_t lag_ns, struct mono now)
 {
@@ -118,32 +122,33 @@ second_chance(struct attempt *a, int64_t lag_ns, struct mono now)
 	if (a->again || lag_ns < eighth / 2)
 		return false;
 	a->again = true;
-	tcp_engine_until(a->probe->env->tcp, a, now.ns + eighth);
+	tcp_engine_until(a->probe->env->tcp, a, now.ns + eighth, now);
 	return true;
 }
 
-/* Connected: the handshake begins.  It must end a little before the timeout, so that its step,
- * which closes then, still hears of it. */
+/* Connected after so long, and the handshake begins.  It must end a little before the timeout, so
+ * that its step, which closes then, still hears of it. */
 static void
-begin_shaking(struct attempt *a)
+begin_shaking(struct attempt *a, int64_t rtt_ns)
 {
 	struct probe *p = a->probe;
 	int64_t timeout = p->target->timeout_ns;
-	int64_t end = a->sent_ns + timeout - timeout / 8;
+	int64_t last = a->sent_ns + timeout - timeout / 8;
+	struct mono now;
 	int one = 1;
 
 	a->handshake = handshake_new(tcp_engine_tls(p->env->tcp),
 	    ((struct tcp_state *)p->state)->server_name);
 	if (a->handshake == NULL) {
-		finish(a, &(struct probe_result){ .token = a->token, .outcome = PROBE_NOT_SENT,
+		finish(a, false, &(struct probe_result){ .token = a->token, .outcome = PROBE_MORE,
 		    .causes = CAUSE_BIT(CAUSE_LOCAL) });
 		return;
 	}
 	(void)setsockopt(a->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	a->shake_ns = clock_mono(p->env->clock).ns;
-	if (a->shake_ns < end ||
-	    !second_chance(a, a->shake_ns - a->sent_ns - a->rtt_ns, (struct mono){ a->shake_ns }))
-		tcp_engine_until(p->env->tcp, a, end);
+	now = clock_mono(p->env->clock);
+	a->shake_ns = now.ns;
+	if (now.ns < last || !second_chance(a, now.ns - a->sent_ns - rtt_ns, now))
+		tcp_engine_until(p->env->tcp, a, last, now);
 	shake(a, false);
 }
 
@@ -166,11 +171,11 @@ failed(struct attempt *a, uint32_t cause)
 	struct probe_result r = { .token = a->token, .causes = CAUSE_BIT(cause),
 		.outcome = cause == CAUSE_LOCAL ? PROBE_NOT_SENT : PROBE_LOST };
 
-	finish(a, &r);
+	finish(a, false, &r);
 }
 
 static void
-on_ready(struct attempt *a, struct mono now, bool expired)
+on_ready(struct attempt *a, struct mono now, bool expired, bool error)
 {
 	struct probe_result r = { .token = a->token, .outcome = PROBE_REPLY };
 	int64_t ours = now.ns > a->sent_ns ? now.ns - a->sent_ns : 1;
@@ -178,7 +183,7 @@ on_ready(struct attempt *a, struct mono now, bool expired)
 
 	if (a->leaves) {
 		if (expired || handshake_is_left(a->handshake, a->fd))
-			end(a);
+			end(a, false);
 		return;
 	}
 	if (a->handshake != NULL) {
@@ -206,14 +211,18 @@ on_ready(struct attempt *a, struct mono now, bool expired)
 		}
 		r.rtt_ns = ours;
 		r.causes = CAUSE_BIT(CAUSE_REFUSED);
-		finish(a, &r);
+		finish(a, false, &r);
 		return;
 	case TCP_FATE_OPEN:
-		r.rtt_ns = a->rtt_ns = connect_rtt(&news, ours);
-		if (a->probe->target->tls)
-			begin_shaking(a);
-		else
-			finish(a, &r);
+		r.rtt_ns = connect_rtt(&news, ours);
+		if (a->probe->target->tls) {
+			/* at once: its step may close before hands are shaken */
+			a->probe->env->done(a->probe, &r);
+			begin_shaking(a, r.rtt_ns);
+			return;
+		}
+		/* an error may be waiting still, and must not be taken for the next one's */
+		finish(a, !error, &r);
 		return;
 	}
 }
@@ -224,7 +233,11 @@ start(struct attempt *a)
 	struct probe *p = a->probe;
 	const struct sockaddr *to = (struct sockaddr *)&p->to;
 
-	a->fd = tcp_socket_new(p->target, to->sa_family);
+	bool is_new = a->fd < 0;
+	int rc = 0;
+
+	if (is_new)
+		a->fd = tcp_socket_new(p->target, to->sa_family);
 	if (a->fd < 0)
 		return a->fd;
 	a->sent_ns = clock_mono(p->env->clock).ns;
@@ -235,7 +248,12 @@ start(struct attempt *a)
 		if (a->refused_ns < 1)
 			a->refused_ns = 1;
 	}
-	return tcp_engine_watch(p->env->tcp, a, p->target->tls, a->sent_ns + p->target->timeout_ns);
+	if (is_new)
+		rc = tcp_engine_watch(p->env->tcp, a, p->target->tls);
+	if (rc == 0)
+		tcp_engine_until(p->env->tcp, a, a->sent_ns + p->target->timeout_ns,
+		    (struct mono){ a->sent_ns });
+	return rc;
 }
 
 static void
@@ -245,14 +263,16 @@ on_turn(struct attempt *a)
 		.causes = CAUSE_BIT(CAUSE_NOT_SENT) };
 
 	if (start(a) != 0)
-		finish(a, &r);
+		finish(a, false, &r);
 }
 
 static int
 probe_tcp_send(struct probe *p, uint64_t token)
 {
 	struct tcp_state *st = p->state;
-	struct attempt *a = tcp_engine_take(p->env->tcp);
+	const struct sockaddr *to = (struct sockaddr *)&p->to;
+	struct attempt *a = tcp_engine_take(p->env->tcp, !p->target->tls &&
+	    tcp_socket_is_plain(p->target, to) ? to->sa_family : AF_UNSPEC);
 	int rc = 0;
 
 	if (a == NULL)
@@ -263,7 +283,7 @@ probe_tcp_send(struct probe *p, uint64_t token)
 	if (tcp_engine_turn(p->env->tcp, a, clock_mono(p->env->clock)))
 		rc = start(a);
 	if (rc != 0)
-		end(a);
+		end(a, false);
 	return rc;
 }
 
@@ -312,7 +332,7 @@ probe_tcp_close(struct probe *p)
 	struct attempt *a;
 
 	while ((a = LIST_FIRST(&st->out)) != NULL)
-		end(a);
+		end(a, false);
 	free(st->server_name);
 	tcp_engine_leave(&p->env->tcp);
 }

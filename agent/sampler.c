@@ -127,6 +127,31 @@ to_100ns(int64_t ns)
 }
 
 static void
+take_values(struct sampler_step *st, const struct probe_result *r)
+{
+	if (r->values == 0)
+		return;
+	st->values = r->values < SAMPLE_VALUES ? r->values : SAMPLE_VALUES;
+	if (st->value == NULL)
+		st->value = xcalloc(SAMPLE_VALUES, sizeof *st->value);
+	memcpy(st->value, r->value, st->values * sizeof st->value[0]);
+}
+
+/* What came behind a reply: to the step of that, or else to the newest. */
+static void
+more(struct sampler *s, const struct probe_result *r)
+{
+	struct sampler_step *st = find_step(s, r->token >> 10);
+
+	if (st == NULL)
+		st = newest(s);
+	if (st == NULL)
+		return;
+	count_causes(st, r->causes);
+	take_values(st, r);
+}
+
+static void
 reply(struct sampler *s, struct sampler_step *st, uint8_t *fate, const struct probe_result *r)
 {
 	if (r->rtt_ns > s->timeout_ns) {
@@ -137,12 +162,7 @@ reply(struct sampler *s, struct sampler_step *st, uint8_t *fate, const struct pr
 	*fate = FATE_REPLIED;
 	st->rtt_100ns[r->token & 1023] = to_100ns(r->rtt_ns);
 	count_causes(st, r->causes);
-	if (r->values > 0) {
-		st->values = r->values < SAMPLE_VALUES ? r->values : SAMPLE_VALUES;
-		if (st->value == NULL)
-			st->value = xcalloc(SAMPLE_VALUES, sizeof *st->value);
-		memcpy(st->value, r->value, st->values * sizeof st->value[0]);
-	}
+	take_values(st, r);
 }
 
 void
@@ -153,6 +173,10 @@ sampler_result(struct sampler *s, const struct probe_result *r)
 
 	if (r->outcome == PROBE_EXTRA) {
 		count_causes(newest(s), r->causes);
+		return;
+	}
+	if (r->outcome == PROBE_MORE) {
+		more(s, r);
 		return;
 	}
 	fate = find_fate(s, r->token, &st);
@@ -175,6 +199,7 @@ sampler_result(struct sampler *s, const struct probe_result *r)
 		count_causes(st, r->causes);
 		break;
 	case PROBE_EXTRA:
+	case PROBE_MORE:
 		break;
 	}
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "agent/handshake.h"
+#include "agent/tcp_socket.h"
 #include "common/mem.h"
 
 #define BATCH 128			/* events in one pass: the loop has other work too */
@@ -29,8 +30,10 @@ struct tcp_engine {
 	struct queue queue;		/* those whose turn has not come */
 	int64_t begun_ns;		/* when the last one began */
 	unsigned begun;			/* in this turn of the loop */
-	size_t flying, flying_max;
-	struct attempts pool;
+	size_t flying, flying_max, idlers, idlers_max;
+	struct attempts pool;		/* without a socket */
+	struct attempts idle[2];	/* with one: IPv4, IPv6 */
+	bool reset;			/* a socket was, in this pass */
 	struct ssl_ctx_st *tls;
 	size_t users;
 };
@@ -57,23 +60,36 @@ arm_deadline(struct tcp_engine *e, int64_t at_ns, int64_t now_ns)
 	arm(e->timer, at_ns - now_ns);
 }
 
-static void
-on_ready(evutil_socket_t fd, short what, void *arg)
+/* One batch of events; false: no more are to be had now. */
+static bool
+take_events(struct tcp_engine *e)
 {
 	struct epoll_event ev[BATCH];
-	struct tcp_engine *e = arg;
-	int n = epoll_wait(fd, ev, BATCH, 0);
+	int n = epoll_wait(e->epoll, ev, BATCH, 0);
 	/* one stamp for all: those at the end do not pay for the work on the others */
 	struct mono now = clock_mono(e->clock);
 
-	(void)what;
-	e->begun = 0;
+	e->reset = false;
 	for (int i = 0; i < n; i++) {
 		struct attempt *a = ev[i].data.ptr;
 
-		if (a->fd >= 0)
-			e->ops->ready(a, now, false);
+		if (a->fd >= 0 && a->probe != NULL)
+			e->ops->ready(a, now, false, (ev[i].events & (EPOLLERR | EPOLLHUP)) != 0);
 	}
+	/* that a socket was reset is an event too, and not worth a turn of the loop */
+	return e->reset;
+}
+
+static void
+on_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct tcp_engine *e = arg;
+
+	(void)fd;
+	(void)what;
+	e->begun = 0;
+	if (take_events(e))
+		(void)take_events(e);
 }
 
 static void
@@ -87,7 +103,7 @@ on_deadline(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	e->begun = 0;
 	while ((item = wheel_take(&e->wheel, now)) != NULL)
-		e->ops->ready((struct attempt *)item, now, true);
+		e->ops->ready((struct attempt *)item, now, true, true);
 	e->armed_ns = INT64_MAX;
 	if (wheel_next(&e->wheel) != INT64_MAX)
 		arm_deadline(e, wheel_next(&e->wheel), now.ns);
@@ -140,55 +156,72 @@ tcp_engine_turn(struct tcp_engine *e, struct attempt *a, struct mono now)
 }
 
 int
-tcp_engine_watch(struct tcp_engine *e, struct attempt *a, bool reading, int64_t due_ns)
+tcp_engine_watch(struct tcp_engine *e, struct attempt *a, bool reading)
 {
 	/* by edges: whoever is told tries until the socket has no more */
 	struct epoll_event ev = { .events = EPOLLOUT | EPOLLET, .data.ptr = a };
 
 	if (reading)
 		ev.events |= EPOLLIN | EPOLLRDHUP;
-	if (epoll_ctl(e->epoll, EPOLL_CTL_ADD, a->fd, &ev) != 0)
-		return -errno;
-	arm_deadline(e, wheel_add(&e->wheel, &a->deadline, due_ns), a->sent_ns);
-	return 0;
+	return epoll_ctl(e->epoll, EPOLL_CTL_ADD, a->fd, &ev) == 0 ? 0 : -errno;
 }
 
 void
-tcp_engine_until(struct tcp_engine *e, struct attempt *a, int64_t due_ns)
+tcp_engine_until(struct tcp_engine *e, struct attempt *a, int64_t due_ns, struct mono now)
 {
 	wheel_remove(&e->wheel, &a->deadline);
-	arm_deadline(e, wheel_add(&e->wheel, &a->deadline, due_ns), clock_mono(e->clock).ns);
+	arm_deadline(e, wheel_add(&e->wheel, &a->deadline, due_ns), now.ns);
+}
+
+static struct attempts *
+idle_of(struct tcp_engine *e, int family)
+{
+	return &e->idle[family == AF_INET6];
 }
 
 struct attempt *
-tcp_engine_take(struct tcp_engine *e)
+tcp_engine_take(struct tcp_engine *e, int plain)
 {
-	struct attempt *a = LIST_FIRST(&e->pool);
+	struct attempt *a = plain != AF_UNSPEC ? LIST_FIRST(idle_of(e, plain)) : NULL;
+	int fd = a != NULL ? a->fd : -1;
 
 	if (e->flying >= e->flying_max)
 		return NULL;
-	e->flying++;
+	if (a != NULL)
+		e->idlers--;
+	else
+		a = LIST_FIRST(&e->pool);
 	if (a != NULL)
 		LIST_REMOVE(a, mine);
 	else
 		a = xmalloc(sizeof *a);
+	e->flying++;
 	memset(a, 0, sizeof *a);
-	a->fd = -1;
+	a->fd = fd;
+	a->family = plain;
 	return a;
 }
 
 void
-tcp_engine_end(struct tcp_engine *e, struct attempt *a)
+tcp_engine_end(struct tcp_engine *e, struct attempt *a, bool keep)
 {
 	if (a->waits)
 		TAILQ_REMOVE(&e->queue, a, waiting);
 	a->waits = false;
 	wheel_remove(&e->wheel, &a->deadline);
+	a->probe = NULL;
+	e->flying--;
+	if (keep && a->family != AF_UNSPEC && e->idlers < e->idlers_max &&
+	    tcp_socket_reset(a->fd) == 0) {
+		e->reset = true;
+		e->idlers++;
+		LIST_INSERT_HEAD(idle_of(e, a->family), a, mine);
+		return;
+	}
 	if (a->fd >= 0)
 		close(a->fd);		/* epoll forgets it with that */
 	a->fd = -1;
 	LIST_INSERT_HEAD(&e->pool, a, mine);
-	e->flying--;
 }
 
 struct ssl_ctx_st *
@@ -215,6 +248,14 @@ engine_free(struct tcp_engine *e)
 	struct event *event[] = { e->ready, e->timer, e->turn };
 	struct attempt *a;
 
+	e->idlers_max = 0;
+	for (int i = 0; i < 2; i++)
+		while ((a = LIST_FIRST(&e->idle[i])) != NULL) {
+			LIST_REMOVE(a, mine);
+			e->flying++;
+			tcp_engine_end(e, a, false);
+		}
+
 	for (size_t i = 0; i < sizeof event / sizeof event[0]; i++)
 		if (event[i] != NULL)
 			event_free(event[i]);
@@ -239,9 +280,12 @@ engine_new(struct tcp_engine **out, struct event_base *base, const struct clock 
 	e->clock = clock;
 	e->armed_ns = INT64_MAX;
 	e->flying_max = flying_max();
+	e->idlers_max = e->flying_max / 4 < TCP_IDLE_MAX ? e->flying_max / 4 : TCP_IDLE_MAX;
 	wheel_init(&e->wheel, clock_mono(clock));
 	TAILQ_INIT(&e->queue);
 	LIST_INIT(&e->pool);
+	LIST_INIT(&e->idle[0]);
+	LIST_INIT(&e->idle[1]);
 	e->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (e->epoll < 0) {
 		rc = -errno;

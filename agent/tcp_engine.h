@@ -9,6 +9,10 @@
  * At most TCP_FLYING_MAX are in flight, and never so many that the process
  * would lack descriptors for the rest of its work: beyond that a request is
  * not sent.
+ *
+ * To make, set up, watch and close a socket costs more than the connect itself.
+ * A plain one (tcp_socket.h) that was connected is therefore reset and kept, in
+ * epoll, for the next plain request of its family.
  */
 #pragma once
 
@@ -22,7 +26,8 @@
 #define TCP_BURST 64
 #define TCP_SPREAD_NS NS_PER_MS
 #define TCP_FLYING_MAX 8192
-#define TCP_RESERVE 128			/* descriptors left to others; of few, the half */
+#define TCP_IDLE_MAX 64			/* sockets kept for the next one */
+#define TCP_RESERVE 192			/* descriptors left to idle ones and others; of few: half */
 
 struct handshake;
 struct probe;
@@ -35,12 +40,12 @@ struct attempt {
 	LIST_ENTRY(attempt) mine;	/* of its probe */
 	TAILQ_ENTRY(attempt) waiting;
 	bool waits;			/* not begun yet */
-	int fd;
-	struct probe *probe;
+	int fd;				/* -1: none yet */
+	int family;			/* of a plain socket, or AF_UNSPEC: not to be kept */
+	struct probe *probe;		/* NULL: idle */
 	uint64_t token;
 	int64_t sent_ns;		/* mono */
 	int64_t refused_ns;		/* refused within connect() already, after so long; 0: no */
-	int64_t rtt_ns;			/* > 0: connected, and shakes hands */
 	int64_t shake_ns;		/* mono: when that began */
 	bool again;			/* it had its second chance, see probe_tcp.c */
 	bool leaves;			/* its result is told; only the far side has to close */
@@ -52,8 +57,9 @@ LIST_HEAD(attempts, attempt);
 struct tcp_ops {
 	/* Its turn has come, after it had to wait.  It may end it. */
 	void (*begin)(struct attempt *);
-	/* Something happened on its descriptor, seen at now, or its deadline passed. */
-	void (*ready)(struct attempt *, struct mono now, bool expired);
+	/* Something happened on its descriptor, seen at now, or its deadline passed.  error: the
+	 * socket has some error to tell. */
+	void (*ready)(struct attempt *, struct mono now, bool expired, bool error);
 };
 
 struct event_base;
@@ -63,15 +69,19 @@ int tcp_engine_join(struct tcp_engine **e, struct event_base *, const struct clo
     const struct tcp_ops *ops);
 /* One less, which has ended its attempts; with the last one *e goes and is NULL. */
 void tcp_engine_leave(struct tcp_engine **e);
-/* A zeroed one with no descriptor; NULL: too many are in flight. */
-struct attempt *tcp_engine_take(struct tcp_engine *);
-/* Takes it off epoll, wheel and queue, and closes its descriptor. */
-void tcp_engine_end(struct tcp_engine *, struct attempt *);
+/*
+ * One with all else zeroed.  plain: the family, if a plain socket will do: it may have one, watched
+ * already; else AF_UNSPEC.  NULL: too many are in flight.
+ */
+struct attempt *tcp_engine_take(struct tcp_engine *, int plain);
+/* Takes it off wheel and queue.  keep: it is connected and may serve again; or else its descriptor
+ * is closed. */
+void tcp_engine_end(struct tcp_engine *, struct attempt *, bool keep);
 /* May one begin at now?  If not, it stands in the queue, and begin() follows. */
 bool tcp_engine_turn(struct tcp_engine *, struct attempt *, struct mono now);
-/* Watches its descriptor, for reading too if so wished, until due_ns.  0 or -errno. */
-int tcp_engine_watch(struct tcp_engine *, struct attempt *, bool reading, int64_t due_ns);
-/* Another deadline. */
-void tcp_engine_until(struct tcp_engine *, struct attempt *, int64_t due_ns);
+/* Watches its descriptor, which is new, for reading too if so wished.  0 or -errno. */
+int tcp_engine_watch(struct tcp_engine *, struct attempt *, bool reading);
+/* Its deadline, or another one. */
+void tcp_engine_until(struct tcp_engine *, struct attempt *, int64_t due_ns, struct mono now);
 /* The context of all handshakes, made when first asked for; NULL: OpenSSL lets us down. */
 struct ssl_ctx_st *tcp_engine_tls(struct tcp_engine *);

@@ -73,6 +73,26 @@ tcp_socket_new(const struct target *t, int family)
 	return rc;
 }
 
+bool
+tcp_socket_is_plain(const struct target *t, const struct sockaddr *to)
+{
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)to;
+
+	if (t->ttl != 0 || t->dscp != 0 || t->device[0] != '\0' || t->source_len > 0)
+		return false;
+	/* these two leave the socket bound to a device, or to the other family's ways */
+	return to->sa_family != AF_INET6 ||
+	    (in6->sin6_scope_id == 0 && !IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr));
+}
+
+int
+tcp_socket_reset(int fd)
+{
+	static const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
+
+	return connect(fd, &nowhere, sizeof nowhere) == 0 ? 0 : -errno;
+}
+
 /* The cause of the ICMP error that ended it; CAUSE_NONE: none did. */
 static uint32_t
 icmp_cause(int fd, bool v6)

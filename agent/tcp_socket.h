@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -19,7 +20,7 @@ enum tcp_fate {
 struct tcp_news {
 	enum tcp_fate fate;
 	uint32_t cause;			/* FAILED: enum cause, LOCAL: our own host's */
-	int64_t rtt_ns;			/* OPEN: the kernel's, from SYN to SYN-ACK; 0: it has none */
+	int64_t rtt_ns;			/* OPEN: the kernel's, SYN to SYN-ACK; 0: it has none */
 	int64_t ago_ns;			/* OPEN: so long ago it came, to about 4 ms */
 	uint32_t resent;		/* OPEN: SYNs that nothing answered */
 };
@@ -29,5 +30,12 @@ struct tcp_news {
  * closes with a RST; not connected.  The descriptor, or -errno.
  */
 int tcp_socket_new(const struct target *, int family);
+/*
+ * Is a socket of this target like any other of its family, before and after a connection to to?
+ * Then it may serve another target once it was reset.
+ */
+bool tcp_socket_is_plain(const struct target *, const struct sockaddr *to);
+/* Ends the connection with a RST; the socket is as new, its options kept.  0 or -errno. */
+int tcp_socket_reset(int fd);
 /* What became of a connect(). */
 void tcp_socket_news(int fd, int family, struct tcp_news *out);

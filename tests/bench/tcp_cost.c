@@ -129,6 +129,7 @@ open_target(struct run *r, struct probe_env *env, struct target *t, struct probe
 	struct in_addr in = { .s_addr = htonl(address) };
 	Linkwatch__Pb__Link l = LINKWATCH__PB__LINK__INIT;
 	char host[INET_ADDRSTRLEN], why[160];
+	struct sockaddr_storage to;
 
 	inet_ntop(AF_INET, &in, host, sizeof host);
 	l.id = (char *)"bench";
@@ -143,7 +144,8 @@ open_target(struct run *r, struct probe_env *env, struct target *t, struct probe
 		fprintf(stderr, "tcp_cost: %s\n", why);
 		return -EINVAL;
 	}
-	p->to_len = target_literal(host, r->port, (void *)&p->to);
+	p->to_len = target_literal(host, r->port, &to);
+	memcpy(&p->to, &to, p->to_len);
 	return 0;
 }
 

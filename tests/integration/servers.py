@@ -149,6 +149,31 @@ class Snmpd:
         self.server.stop(patience=3)
 
 
+class TlsService:
+    """openssl s_server, with the certificate that pki.sh makes; EXPIRED and such as its dates."""
+
+    def __init__(self, directory, pki, port, address, prefix=(), **dates):
+        os.makedirs(directory)
+        self.address = f'{address}:{port}'
+        pki(os.path.join(directory, 'pki'), 'web', 'service.test', **dates)
+        self.program = Program('s_server', [
+            *prefix, 'stdbuf', '-oL', 'openssl', 's_server', '-www', '-accept', self.address, '-cert', os.path.join(directory, 'pki/web.pem'),
+            '-key', os.path.join(directory, 'pki/web.key'), '-servername', 'service.test', '-cert2',
+            os.path.join(directory, 'pki/web.pem'), '-key2', os.path.join(directory, 'pki/web.key')],
+            os.path.join(directory, 'out.log'))
+
+    def start(self):
+        self.program.start()
+        wait_for(lambda: 'ACCEPT' in self.program.said(), 10, 'openssl s_server listens')
+        return self
+
+    def stop(self):
+        return self.program.stop()
+
+    def said(self):
+        return self.program.said()
+
+
 class Snmptrapd:
     """A manager that logs traps and informs, with the names of our MIB."""
 

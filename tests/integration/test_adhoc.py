@@ -9,8 +9,8 @@ import statistics
 import subprocess
 import sys
 
-from lab import SNMP, Stack, main, sh, test, wait_for
-from servers import Snmpd
+from lab import HOST, SNMP, Stack, main, sh, test, wait_for
+from servers import Snmpd, TlsService
 
 LOCALE = {**os.environ, 'LC_ALL': 'C.UTF-8'}
 
@@ -133,6 +133,22 @@ def tcp_tells_the_cause(lab):
     assert found['10.200.4.4']['causes'] == {'host-unreachable': 3}
     probe(lab, 'tcp', '-q', '--count', '1', '10.200.4.1:80')
     probe(lab, 'tcp', '-q', '--count', '1', '10.200.4.2:80', status=1)
+
+
+@test
+def tcp_shakes_hands(lab):
+    """Each request waits for its handshake; one that fails is a reply all the same, and says so."""
+    lab.start(TlsService(lab.path('tls'), lab.pki, 443, HOST, lab.on_host()))
+    wait_impair(lab, '10.200.4.5 tcp=open delay=5ms')       # opens, and says nothing more
+    found = objects(probe(lab, 'tcp', '--tls', '--json', '--count', '3', '--interval', '100', '--timeout', '900',
+                          '--server-name', 'service.test', f'{HOST}:443', '10.200.4.5:443', status=1))
+    good, stalled = found[HOST], found['10.200.4.5']
+    assert good['received'] == 3 and not good['causes'], good
+    assert 0 < good['values']['tls_s'] < 0.9 and 700 < good['values']['cert_days'] < 740, good
+    assert stalled['received'] == 3 and stalled['causes'] == {'tls': 3} and 'values' not in stalled, stalled
+    assert min(stalled['rtt_ns']) >= 5e6, stalled
+    said = probe(lab, 'tcp', '--tls', '--count', '1', f'{HOST}:443').stdout
+    assert 'cert_days = ' in said, said
 
 
 @test

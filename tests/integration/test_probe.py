@@ -2,9 +2,26 @@
 """test_probe.py - what the agent reads by TCP and SNMP, against real peers (test_truth.py has ICMP)."""
 
 import sys
+import time
 
-from lab import SNMP, Stack, main, test, wait_for
-from servers import Snmpd
+from lab import HOST, SNMP, SUP, Program, Stack, main, test, wait_for
+from servers import Snmpd, TlsService
+
+# Two ports that know no TLS: one greets in clear text, one keeps silent.
+GREETER = """
+import selectors, socket, sys
+wait, open_ = selectors.DefaultSelector(), []
+for port in sys.argv[2:]:
+    s = socket.create_server((sys.argv[1], int(port)), backlog=64)
+    wait.register(s, selectors.EVENT_READ, port == sys.argv[2])
+print('ready', flush=True)
+while True:
+    for key, _ in wait.select():
+        c, _ = key.fileobj.accept()
+        if key.data:
+            c.sendall(b'220 here is no TLS\\r\\n')
+        open_ = open_[-20:] + [c]
+"""
 
 
 def measure(stack, seconds, *links):
@@ -34,6 +51,54 @@ def tcp_tells_the_cause(lab):
         assert not s['rtt_100ns'] and s['causes'].get('timeout') == 4, s
     for s in samples['unreachable']:
         assert not s['rtt_100ns'] and s['causes'].get('host-unreachable') == 4, s
+    stack.stop()
+
+
+def certificate_dates(days):
+    """Dates for pki.sh: a certificate that ends so many days from now."""
+    def text(t):
+        return time.strftime('%Y%m%d%H%M%SZ', time.gmtime(t))
+    now = time.time()
+    return {'START': text(now - 400 * 86400), 'END': text(now + days * 86400)}
+
+
+@test
+def tcp_shakes_hands(lab):
+    """TLS with a real server: time and days; an expired certificate, garbage and silence are told."""
+    service = TlsService(lab.path('tls'), lab.pki, 443, SUP, **certificate_dates(50))
+    lab.start(service)
+    lab.start(TlsService(lab.path('tls6'), lab.pki, 443, '[::1]', lab.on_host(), **certificate_dates(-3)))
+    greeter = Program('greeter', lab.on_host('python3', '-c', GREETER, HOST, '80', '81'), lab.path('greeter.out'))
+    lab.start(greeter)
+    wait_for(lambda: 'ready' in greeter.said(), 10, 'the greeter listens')
+    stack = Stack(lab, 'hands')
+    stack.link('good', 'tcp', SUP, port=443, tls=True, server_name='service.test', count=2, timeout='900ms',
+               device='up1', ttl=5, dscp=10, source=HOST)
+    stack.link('expired', 'tcp', '::1', port=443, tls=True, count=2, timeout='900ms')
+    for name, port in (('garbage', 80), ('silent', 81)):
+        stack.link(name, 'tcp', HOST, port=port, tls=True, timeout='400ms', count=1)
+    stack.start()
+    measure(stack, 4, 'good', 'expired', 'garbage', 'silent')
+    for link, days in (('good', 50), ('expired', -3)):
+        seen = [s for s in stack.samples(link)[1:] if s['values']]
+        assert len(seen) >= 3, f'{link}: {len(seen)} samples with a handshake'
+        for s in stack.samples(link)[1:]:
+            assert len(s['rtt_100ns']) == s['sent'] == 2 and not s['causes'], s
+        for v in (s['values'] for s in seen):
+            assert 0 < v['tls_s'] < 0.9 and days - 0.1 < v['cert_days'] <= days, (link, v)
+    for link in ('garbage', 'silent'):
+        samples = stack.samples(link)[1:]
+        for s in samples:
+            assert len(s['rtt_100ns']) == s['sent'] == 1 and not s['values'] and set(s['causes']) <= {'tls'}, s
+        # A loop that comes late may tell it to the next step.
+        told = sum(s['causes'].get('tls', 0) for s in samples)
+        assert abs(told - len(samples)) <= 1, f'{link}: {told} failures in {len(samples)} steps'
+        stack.await_state(link, 'down')
+    verdicts = {l['link']: (l['state'], l['cause']) for l in stack.ask('link.list')['links']}
+    assert verdicts == {'good': ('up', ''), 'expired': ('up', ''), 'garbage': ('down', 'service'),
+                        'silent': ('down', 'service')}, verdicts
+    said = service.said()
+    assert 'Hostname in TLS extension: "service.test"' in said and 'ERROR' not in said, said[-2000:]
     stack.stop()
 
 

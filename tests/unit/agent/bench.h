@@ -58,18 +58,26 @@ bench_link(uint32_t kind, const char *host, uint32_t port)
 	return l;
 }
 
+/* What p sends goes to that literal from now on. */
+static inline void
+bench_aim(struct probe *p, const char *literal, uint16_t port)
+{
+	struct sockaddr_storage to;
+
+	p->to_len = target_literal(literal, port, &to);
+	ck_assert_uint_gt(p->to_len, 0);
+	memcpy(&p->to, &to, p->to_len);
+}
+
 static inline void
 bench_open(const Linkwatch__Pb__Link *l)
 {
-	struct sockaddr_storage to;
 	char why[160] = "";
 
 	ck_assert_msg(target_init(&bench.target, l, why, sizeof why) == 0, "%s", why);
 	ck_assert_msg(probe_open(&bench.probe, &bench.env, &bench.target, &bench, why,
 	    sizeof why) == 0, "%s", why);
-	bench.probe.to_len = target_literal(bench.target.host, bench.target.port, &to);
-	ck_assert_uint_gt(bench.probe.to_len, 0);
-	memcpy(&bench.probe.to, &to, bench.probe.to_len);
+	bench_aim(&bench.probe, bench.target.host, bench.target.port);
 }
 
 static inline void

@@ -248,6 +248,47 @@ START_TEST(test_more_causes_than_fit)
 }
 END_TEST
 
+static void
+tls(uint64_t token, uint32_t causes, double days)
+{
+	struct probe_result r = { .token = token, .outcome = PROBE_MORE, .causes = causes,
+		.values = causes == 0, .value = { { .role = ROLE_CERT_DAYS, .value = days } } };
+
+	sampler_result(&s, &r);
+}
+
+/* What comes behind a reply changes no count, and goes to the step of that reply if it can. */
+START_TEST(test_more)
+{
+	begin(3);
+	result(0, PROBE_REPLY, 0, 1000);
+	tls(0, 0, 7);
+	result(1, PROBE_REPLY, 0, 1000);
+	tls(1, CAUSE_BIT(CAUSE_TLS), 0);
+	result(2, PROBE_REPLY, 0, 1000);
+	sampler_begin(&s, 1, START + 10 * NS_PER_S);
+	sampler_sent(&s, sampler_token(1, 0));
+	result(sampler_token(1, 0), PROBE_REPLY, 0, 1000);
+	tls(sampler_token(1, 0), 0, 6);
+	close_step(0);
+	ck_assert_uint_eq(out.sent, 3);
+	ck_assert_uint_eq(out.rtt_count, 3);
+	ck_assert_uint_eq(out.causes, 1);
+	ck_assert_uint_eq(cause(CAUSE_TLS), 1);
+	ck_assert_uint_eq(out.values, 1);
+	ck_assert_double_eq(out.value[0].value, 7);
+	tls(2, CAUSE_BIT(CAUSE_TLS), 0);	/* after its step */
+	close_step(1);
+	ck_assert_uint_eq(out.sent, 1);
+	ck_assert_uint_eq(out.rtt_count, 1);
+	ck_assert_uint_eq(cause(CAUSE_TLS), 1);
+	ck_assert_uint_eq(cause(CAUSE_LATE_REPLY), 0);
+	ck_assert_double_eq(out.value[0].value, 6);
+	tls(sampler_token(1, 0), 0, 5);		/* no step is open: forgotten */
+	sampler_fini(&s);
+}
+END_TEST
+
 START_TEST(test_values)
 {
 	struct probe_result r = { .outcome = PROBE_REPLY, .rtt_ns = 1000, .values = 2,
@@ -273,7 +314,7 @@ main(void)
 		test_late_after_the_step, test_duplicates, test_refused_is_a_reply,
 		test_not_sent_is_not_loss, test_nothing_sent_is_not_observed,
 		test_socket_drops_and_sleep_excuse, test_two_steps_open,
-		test_tokens_that_mean_nothing, test_more_causes_than_fit, test_values, NULL,
+		test_tokens_that_mean_nothing, test_more_causes_than_fit, test_more, test_values, NULL,
 	};
 
 	return run_suite("sampler", tests);

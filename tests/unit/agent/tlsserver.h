@@ -7,7 +7,8 @@
 #include <check.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <stdbool.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -35,7 +36,7 @@ struct tlsserver {
 	int fd;
 	SSL_CTX *ctx;
 	pthread_t thread;
-	unsigned conns, shaken, reused, left;	/* left: with a close_notify */
+	atomic_uint conns, shaken, reused, left;	/* left: with a close_notify */
 	char name[300];			/* that was asked for last; "": none */
 };
 
@@ -80,7 +81,8 @@ tlsserver_shake(struct tlsserver *s, int fd)
 static inline void *
 tlsserver_run(void *arg)
 {
-	static const char noise[] = "\x16\x03\x03\x40\x00\x7f\xff\xff\xff", hellos[] = "\x16\x03\x03\x40";
+	static const char noise[] = "\x16\x03\x03\x40\x00\x7f\xff\xff\xff";
+	static const char hellos[] = "\x16\x03\x03\x40";
 	struct tlsserver *s = arg;
 	int fd;
 
@@ -150,6 +152,7 @@ tlsserver_start(struct tlsserver *s, const char *address, enum tlsserver_way way
 	struct sockaddr_storage ss;
 	socklen_t len = target_literal(address, 0, &ss);
 
+	signal(SIGPIPE, SIG_IGN);
 	*s = (struct tlsserver){ .way = way, .ctx = tlsserver_context(way, from_s, to_s) };
 	s->fd = socket(ss.ss_family, SOCK_STREAM, 0);
 	ck_assert_int_eq(bind(s->fd, (struct sockaddr *)&ss, len), 0);
