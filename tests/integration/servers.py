@@ -121,7 +121,7 @@ class Snmpd:
 
     USER, AUTH, PRIV, COMMUNITY = 'probe', 'lab-auth-phrase', 'lab-priv-phrase', 'lab-public'
 
-    def __init__(self, directory, port=1161, prefix=()):
+    def __init__(self, directory, port=1161, prefix=(), more=''):
         os.makedirs(directory)
         self.port = port
         self.prefix = list(prefix)
@@ -129,7 +129,7 @@ class Snmpd:
         template.write(conf, f'agentaddress udp:127.0.0.1:{port}\n'
                              f'rocommunity {self.COMMUNITY} 127.0.0.1\n'
                              f'createUser {self.USER} SHA-256 "{self.AUTH}" AES "{self.PRIV}"\n'
-                             f'rouser {self.USER} authPriv\nsysName lab-device\n', 0o600)
+                             f'rouser {self.USER} authPriv\nsysName lab-device\n{more}', 0o600)
         self.server = Program('snmpd', [*self.prefix, '/usr/sbin/snmpd', '-f', '-Lo', '-C', '-c', conf, '-I', '-smux'],
                               os.path.join(directory, 'out.log'),
                               env={'MIBS': '', 'SNMP_PERSISTENT_DIR': directory})

@@ -180,6 +180,16 @@ START_TEST(test_not_an_answer)
 		if (len != 17)
 			ck_assert_int_eq(snmp_take_v3(v3_text, sizeof v3_text, &v3), -EBADMSG);
 	}
+	for (unsigned at = 59; at < 84; at++) {		/* into the scoped PDU, byte by byte */
+		struct ber_in data;
+
+		memcpy(v3_text, report, sizeof v3_text);
+		v3_text[at] = 0x13;
+		if (snmp_take_v3(v3_text, sizeof v3_text, &v3) != 0)
+			continue;
+		data = v3.data;
+		(void)snmp_take_scoped(data, &a);
+	}
 	memcpy(v3_text, report, sizeof v3_text);
 	v3_text[23] = 2;			/* another security model */
 	ck_assert_int_eq(snmp_take_v3(v3_text, sizeof v3_text, &v3), -EBADMSG);
@@ -225,6 +235,10 @@ START_TEST(test_values)
 	ck_assert_double_eq(b.value.real, 1.5);
 	ck_assert_int_eq(value("\x44\x0b\x9f\x79\x08\x3f\xf8\0\0\0\0\0\0", 13, &b), 1);
 	ck_assert_double_eq(b.value.real, 1.5);
+	ck_assert_int_eq(value("\x44\x08\x9f\x78\x05\0\0\0\0\0", 10, &b), 1);
+	ck_assert_int_eq(b.value.type, SNMP_TYPE_NONE);
+	ck_assert_int_eq(value("\x44\x0b\x9f\x78\x08\0\0\0\0\0\0\0\0", 13, &b), 1);
+	ck_assert_int_eq(b.value.type, SNMP_TYPE_NONE);
 	ck_assert_int_eq(value("\x02\x00", 2, &b), -EBADMSG);
 	ck_assert_int_eq(value("\x41\x00", 2, &b), -EBADMSG);
 	ck_assert_int_eq(value("\x46\x0a" "1234567890", 12, &b), -EBADMSG);

@@ -295,7 +295,8 @@ START_TEST(test_full_sample)
 	for (unsigned i = 0; i < SNMP_SLOTS; i++) {
 		enum snmp_type type = (i >= SNMP_IN_OCTETS && i <= SNMP_OUT_DISCARDS) ||
 		    (i >= SNMP_RAW_USER && i <= SNMP_RAW_STEAL) ? SNMP_TYPE_COUNTER64 :
-		    i == SNMP_UPTIME || i == SNMP_DISCONTINUITY ? SNMP_TYPE_TICKS : SNMP_TYPE_INTEGER;
+		    i == SNMP_UPTIME || i == SNMP_DISCONTINUITY ?
+		    SNMP_TYPE_TICKS : SNMP_TYPE_INTEGER;
 
 		set(&a, i, type, 8640000);
 		set(&b, i, type, 8640000);
@@ -518,6 +519,81 @@ START_TEST(test_kinds_of_storage)
 }
 END_TEST
 
+/* What a host cannot mean: left out, whatever else it says. */
+START_TEST(test_nonsense_of_a_host)
+{
+	static const struct { enum snmp_type type; int64_t size, used; } row[] = {
+		{ SNMP_TYPE_STRING, 10, 5 }, { SNMP_TYPE_INTEGER, -10, 5 }, { SNMP_TYPE_INTEGER, 10, -5 },
+	};
+	struct snmp_value size, used, load = { .type = SNMP_TYPE_STRING };
+	struct snmp_tables t;
+
+	begin();
+	snmp_tables_init(&t);
+	for (unsigned i = 0; i < sizeof row / sizeof row[0]; i++) {
+		size = (struct snmp_value){ .type = row[i].type, .number = row[i].size };
+		used = (struct snmp_value){ .type = SNMP_TYPE_INTEGER, .number = row[i].used };
+		snmp_tables_storage(&t, STORAGE_DISK, &size, &used);
+		snmp_tables_storage(&t, STORAGE_DISK, &used, &size);
+	}
+	snmp_tables_cpu(&t, &load);
+	load = (struct snmp_value){ .type = SNMP_TYPE_INTEGER, .number = -1 };
+	snmp_tables_cpu(&t, &load);
+	snmp_reading_tables(&b, &t);
+	set(&b, SNMP_CPU_IDLE, SNMP_TYPE_INTEGER, 101);
+	set(&b, SNMP_MEM_TOTAL, SNMP_TYPE_INTEGER, 0);
+	set(&b, SNMP_MEM_AVAILABLE, SNMP_TYPE_INTEGER, 5);
+	compare();
+	ck_assert(isnan(role(ROLE_CPU_RATIO)));
+	ck_assert(isnan(role(ROLE_MEM_RATIO)));
+	ck_assert(isnan(role(ROLE_STORAGE_RATIO)));
+	set(&b, SNMP_CPU_IDLE, SNMP_TYPE_INTEGER, (uint64_t)-1);
+	b.slot[SNMP_MEM_AVAILABLE].have = false;
+	set(&b, SNMP_MEM_TOTAL, SNMP_TYPE_INTEGER, 10);
+	compare();
+	ck_assert(isnan(role(ROLE_CPU_RATIO)));
+	ck_assert(isnan(role(ROLE_MEM_RATIO)));
+	/* more used than there is, more free than there is */
+	size = (struct snmp_value){ .type = SNMP_TYPE_INTEGER, .number = 10 };
+	used = (struct snmp_value){ .type = SNMP_TYPE_INTEGER, .number = 20 };
+	snmp_tables_storage(&t, STORAGE_DISK, &size, &used);
+	snmp_reading_tables(&b, &t);
+	set(&b, SNMP_MEM_AVAILABLE, SNMP_TYPE_INTEGER, 50);
+	set(&b, SNMP_MEM_BUFFER, SNMP_TYPE_INTEGER, (uint64_t)-5);
+	compare();
+	ck_assert_double_eq(role(ROLE_STORAGE_RATIO), 1);
+	ck_assert_double_eq(role(ROLE_MEM_RATIO), 0);
+}
+END_TEST
+
+/* A counter that is of another width in the next reading, ticks that come or go, a dead speed. */
+START_TEST(test_readings_that_differ_in_kind)
+{
+	begin();
+	set(&a, SNMP_OID0, SNMP_TYPE_COUNTER32, 10);
+	set(&b, SNMP_OID0, SNMP_TYPE_COUNTER64, 30);
+	ck_assert_uint_eq(compare(), CAUSE_BIT(CAUSE_DISCONTINUITY));
+	begin();
+	a.slot[SNMP_UPTIME].have = false;
+	set_ticks(&b, 1, 1, 1, 1);
+	ck_assert(!snmp_has_ticks(&a, &b));
+	ck_assert_uint_eq(compare(), 0);
+	ck_assert(isnan(role(ROLE_CPU_RATIO)));
+	begin();
+	set_ticks(&a, 1, 1, 1, 1);
+	set(&b, SNMP_HIGH_SPEED, SNMP_TYPE_GAUGE, 0);
+	set(&b, SNMP_SPEED, SNMP_TYPE_GAUGE, 0);
+	ck_assert(!snmp_has_ticks(&a, &b));
+	ck_assert_uint_eq(compare(), 0);
+	ck_assert_double_eq(role(ROLE_SPEED_BPS), 0);
+	/* only some of the ticks are counted in both */
+	set_ticks(&b, 11, 1, 31, 1);
+	set(&b, SNMP_RAW_STEAL, SNMP_TYPE_COUNTER32, 1000);
+	compare();
+	ck_assert_double_eq_tol(role(ROLE_CPU_RATIO), 0.25, 1e-9);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -530,7 +606,8 @@ main(void)
 		test_reboot_between_distant_polls, test_cleared_errors_are_no_wrap,
 		test_speed_of_an_old_interface, test_discontinuity_leaves_objects_alone,
 		test_types_of_objects, test_scale, test_processor_ticks,
-		test_ticks_that_tell_nothing, test_kinds_of_storage, NULL,
+		test_ticks_that_tell_nothing, test_kinds_of_storage,
+		test_nonsense_of_a_host, test_readings_that_differ_in_kind, NULL,
 	};
 
 	return run_suite("snmp_values", tests);

@@ -129,6 +129,10 @@ set_credentials(bool changed)
 		v3("v3-nobody", "nobody", SNMP_AUTH_SHA256, "auth", SNMP_PRIV_AES128, "priv"),
 		v3("sha1", "u1", SNMP_AUTH_SHA1, "auth", SNMP_PRIV_AES128, "priv"),
 		v3("sha512", "u512", SNMP_AUTH_SHA512, "auth", SNMP_PRIV_AES256, "priv"),
+		v3("md5-des", "umd5", SNMP_AUTH_MD5, "auth", SNMP_PRIV_DES, "priv"),
+		v3("sha1-256", "u1x", SNMP_AUTH_SHA1, "auth", SNMP_PRIV_AES256, "priv"),
+		v3("sha224", "u224", SNMP_AUTH_SHA224, "auth", SNMP_PRIV_AES192, "priv"),
+		v3("sha384", "u384", SNMP_AUTH_SHA384, "auth", SNMP_PRIV_NONE, NULL),
 		v3("noauth", "u0", SNMP_AUTH_NONE, NULL, SNMP_PRIV_NONE, NULL),
 		v3("missing", "mon", SNMP_AUTH_SHA256, "no-such-file", SNMP_PRIV_NONE, NULL),
 		v3("short", "mon", SNMP_AUTH_SHA256, "short", SNMP_PRIV_NONE, NULL),
@@ -157,6 +161,10 @@ begin_with(const char *more)
 	    "createUser mon SHA-256 \"authpass12\" AES \"privpass12\"\nrouser mon authPriv\n"
 	    "createUser u1 SHA \"authpass12\" AES \"privpass12\"\nrouser u1 authPriv\n"
 	    "createUser u512 SHA-512 \"authpass12\" AES-256 \"privpass12\"\nrouser u512 authPriv\n"
+	    "createUser umd5 MD5 \"authpass12\" DES \"privpass12\"\nrouser umd5 authPriv\n"
+	    "createUser u1x SHA \"authpass12\" AES-256 \"privpass12\"\nrouser u1x authPriv\n"
+	    "createUser u224 SHA-224 \"authpass12\" AES-192 \"privpass12\"\nrouser u224 authPriv\n"
+	    "createUser u384 SHA-384 \"authpass12\"\nrouser u384 auth\n"
 	    "createUser u0\nrouser u0 noauth\nengineID first\n%s", port, more);
 	write_file("snmpd.conf", text);
 	write_file("public", "public\n");
@@ -298,10 +306,11 @@ END_TEST
 
 START_TEST(test_v3)
 {
-	static const char *const name[] = { "v3", "sha1", "sha512", "noauth" };
+	static const char *const name[] = { "v3", "sha1", "sha512", "noauth", "md5-des", "sha1-256",
+		"sha224", "sha384" };
 
 	begin();
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < sizeof name / sizeof name[0]; i++)
 		assert_rates(add(name[i], "lo", false, NULL, 0));
 	end();
 }
