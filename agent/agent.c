@@ -39,9 +39,9 @@ struct collector {
 	char host[256];
 	uint16_t port;
 	struct sockaddr_storage addr;
-	socklen_t len;			/* 0: not looked up */
+	socklen_t len;			/* 0: never had one */
 	struct resolver_query *query;
-	bool failed;			/* the last look-up did */
+	bool fresh, failed;		/* what the last look-up gave; used up by the next attempt */
 	struct agent *agent;
 };
 
@@ -100,6 +100,21 @@ on_sample(void *arg, const struct sample *s)
 		log_error("link=%s: sample does not fit: %s", s->link, strerror(-rc));
 }
 
+/* Bytes of memory in use; 0: not known. */
+static uint64_t
+resident(void)
+{
+	unsigned long long all, now = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%llu %llu", &all, &now) != 2)
+		now = 0;
+	fclose(f);
+	return now * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 static void
 add_health(struct agent *a)
 {
@@ -132,7 +147,16 @@ add_health(struct agent *a)
 	h.software = LW_VERSION;
 	h.clock_jumps = ps.clock_jumps;
 	h.resolver_failures = ps.resolver_failures;
+	h.names_failing = ps.names_failing;
 	h.ping_mode = is.mode;
+	h.starved_steps = ps.starved_steps;
+	h.duplicate_replies = is.duplicates;
+	h.late_replies = is.late;
+	h.capped = ps.capped;
+	h.guard_refused = ps.guard_refused;
+	h.produced = ps.produced;
+	h.spool_limit = (uint64_t)a->conf.spool.max_size;
+	h.memory_bytes = resident();
 	batch_builder_health(a->batch, &h);
 }
 
@@ -218,14 +242,42 @@ on_collector_address(void *arg, const struct resolver_answer *answer)
 
 	c->query = NULL;
 	c->failed = answer->n == 0;
+	c->fresh = !c->failed;
 	if (answer->n > 0) {
-		c->addr = answer->addr[0];
-		c->len = answer->len[0];
+		c->addr = answer->address[0].addr;
+		c->len = answer->address[0].len;
 	} else {
-		log_limited(LOG_WARNING, "collector-name", 1, "uplink: cannot resolve %s: %s",
-		    c->host, answer->error);
+		log_limited(LOG_WARNING, "collector-name", 1, "uplink: cannot resolve %s: %s%s",
+		    c->host, answer->error, c->len > 0 ? "; trying its last address" : "");
 	}
 	tick_uplink(c->agent);
+}
+
+/* A name is looked up for each attempt; if that fails, the last address must do. */
+static int
+collector_address(struct collector *c)
+{
+	struct sockaddr_storage addr;
+	socklen_t literal;
+
+	if (c->fresh || (c->failed && c->len > 0)) {
+		c->fresh = c->failed = false;
+		return 0;
+	}
+	if (c->failed) {
+		c->failed = false;
+		return -EHOSTUNREACH;
+	}
+	literal = target_literal(c->host, c->port, &addr);
+	if (literal > 0) {
+		c->addr = addr;
+		c->len = literal;
+		return 0;
+	}
+	if (c->query == NULL)
+		c->query = resolver_ask(c->agent->resolver, c->host, AF_UNSPEC, c->port,
+		    on_collector_address, c);
+	return -EAGAIN;
 }
 
 static int
@@ -233,25 +285,13 @@ start_connection(void *arg, size_t index, struct uplink *u, struct conn **out)
 {
 	struct agent *a = arg;
 	struct collector *c = &a->collector[index];
-	struct sockaddr_storage addr = c->addr;
-	socklen_t len = c->len;
+	int rc = collector_address(c);
 
 	(void)u;
-	if (len == 0)
-		len = target_literal(c->host, c->port, &addr);
-	if (len == 0) {
-		if (c->failed) {
-			c->failed = false;
-			return -EHOSTUNREACH;
-		}
-		if (c->query == NULL)
-			c->query = resolver_ask(a->resolver, c->host, AF_UNSPEC, c->port,
-			    on_collector_address, c);
-		return -EAGAIN;
-	}
-	c->len = 0;			/* a name is looked up again for the next attempt */
-	return tls_connect(out, a->base, a->tls, (struct sockaddr *)&addr, len, ROLE_COLLECTOR,
-	    a->conf.collector_id, &conn_callbacks, a);
+	if (rc != 0)
+		return rc;
+	return tls_connect(out, a->base, a->tls, (struct sockaddr *)&c->addr, c->len,
+	    ROLE_COLLECTOR, a->conf.collector_id, &conn_callbacks, a);
 }
 
 static void
@@ -343,12 +383,27 @@ load_plan(struct agent *a)
 
 /* ------------------------------------------------------------ configuration */
 
+/* What was known of the same collector before: its name server may be dead now. */
+static void
+keep_address(struct collector *c, const struct collector *old, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(old[i].host, c->host) == 0 && old[i].port == c->port) {
+			c->addr = old[i].addr;
+			c->len = old[i].len;
+			return;
+		}
+}
+
 static int
 read_collectors(struct agent *a, const struct agent_conf *conf)
 {
+	struct collector old[COLLECTORS_MAX];
+	size_t olds = a->collectors;
 	char *const *v = conf->collectors.v;
 	char port[6];
 
+	memcpy(old, a->collector, sizeof old);
 	for (size_t i = 0; i < a->collectors; i++)
 		if (a->collector[i].query != NULL)
 			resolver_cancel(a->resolver, a->collector[i].query);
@@ -361,6 +416,7 @@ read_collectors(struct agent *a, const struct agent_conf *conf)
 			return -EINVAL;
 		c->port = (uint16_t)atoi(port);
 		c->agent = a;
+		keep_address(c, old, olds);
 	}
 	return 0;
 }
@@ -581,8 +637,6 @@ make_parts(struct agent *a)
 	struct prober_opts opts = { .sample = on_sample, .arg = a };
 	int rc = resolver_new(&a->resolver, a->base);
 
-	if (rc == 0 && a->icmp != NULL)
-		rc = icmp_attach(a->icmp, a->base);
 	if (rc == 0)
 		rc = snmp_worker_attach(a->snmp, a->base);
 	if (rc == 0)

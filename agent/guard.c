@@ -100,6 +100,14 @@ address_is_one_host(const uint8_t a[16])
 	return a[0] != 0xff && memcmp(a, any, sizeof any) != 0;
 }
 
+bool
+guard_one_host(const struct sockaddr *to)
+{
+	uint8_t addr[16];
+
+	return address_bytes(to, addr) && address_is_one_host(addr);
+}
+
 static bool
 name_is_listed(const struct guard *g, const char *name)
 {

@@ -28,6 +28,8 @@ void guard_free(struct guard *);	/* NULL is allowed */
 
 /* May packets go to this address, when the target was given as name (NULL: as an address)? */
 bool guard_allows(const struct guard *, const char *name, const struct sockaddr *to);
+/* Is it the address of one host: neither multicast, broadcast nor unspecified? */
+bool guard_one_host(const struct sockaddr *to);
 /* Begins the count of a new plan. */
 void guard_begin(struct guard *);
 /* Takes the target into the plan, within the cap.  0, or -EPERM with a line in why. */

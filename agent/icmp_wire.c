@@ -9,7 +9,7 @@
 
 enum {
 	ECHO_REPLY_4 = 0, UNREACHABLE_4 = 3, ECHO_4 = 8, EXCEEDED_4 = 11,
-	UNREACHABLE_6 = 1, EXCEEDED_6 = 3, ECHO_6 = 128, ECHO_REPLY_6 = 129,
+	UNREACHABLE_6 = 1, TOO_BIG_6 = 2, EXCEEDED_6 = 3, ECHO_6 = 128, ECHO_REPLY_6 = 129,
 };
 #define IP4_HEADER 20
 #define IP6_HEADER 40
@@ -155,7 +155,7 @@ icmp_wire_cause(bool v6, uint8_t type, uint8_t code)
 {
 	static const uint8_t unreachable_4[] = {
 		CAUSE_NET_UNREACHABLE, CAUSE_HOST_UNREACHABLE, CAUSE_PORT_UNREACHABLE,
-		CAUSE_PORT_UNREACHABLE, CAUSE_NONE, CAUSE_NET_UNREACHABLE, CAUSE_NET_UNREACHABLE,
+		CAUSE_PORT_UNREACHABLE, CAUSE_TOO_BIG, CAUSE_NET_UNREACHABLE, CAUSE_NET_UNREACHABLE,
 		CAUSE_HOST_UNREACHABLE, CAUSE_HOST_UNREACHABLE, CAUSE_PROHIBITED,
 		CAUSE_PROHIBITED, CAUSE_NET_UNREACHABLE, CAUSE_HOST_UNREACHABLE,
 		CAUSE_PROHIBITED, CAUSE_PROHIBITED, CAUSE_PROHIBITED,
@@ -168,6 +168,8 @@ icmp_wire_cause(bool v6, uint8_t type, uint8_t code)
 
 	if (type == (v6 ? EXCEEDED_6 : EXCEEDED_4))
 		return code == 0 ? CAUSE_TTL_EXCEEDED : CAUSE_NONE;
+	if (v6 && type == TOO_BIG_6)
+		return CAUSE_TOO_BIG;
 	if (v6 && type == UNREACHABLE_6 && code < sizeof unreachable_6)
 		return unreachable_6[code];
 	if (!v6 && type == UNREACHABLE_4 && code < sizeof unreachable_4)
@@ -219,6 +221,18 @@ parse_error_6(const uint8_t *p, size_t n, const struct icmp_key *key, struct icm
 	read_quoted(ip + IP6_HEADER, room - IP6_HEADER, ECHO_6, key, out);
 }
 
+/* p: an echo message, from its type on. */
+static void
+read_echo(const uint8_t *p, size_t n, bool reply, const struct icmp_key *key, struct icmp_news *out)
+{
+	if (p[1] != 0)
+		return;
+	if (read_request(p, n, key, &out->request))
+		out->kind = reply ? ICMP_NEWS_REPLY : ICMP_NEWS_REQUEST;
+	else if (reply && n >= ICMP_WIRE_HEADER + 4 && get32(p + ICMP_WIRE_HEADER) == key->tag)
+		out->kind = ICMP_NEWS_FORGED;
+}
+
 void
 icmp_wire_parse_4(const uint8_t *p, size_t n, bool checked, const struct icmp_key *key,
     struct icmp_news *out)
@@ -227,8 +241,7 @@ icmp_wire_parse_4(const uint8_t *p, size_t n, bool checked, const struct icmp_ke
 	if (n < ICMP_WIRE_HEADER || (!checked && checksum(p, n) != 0))
 		return;
 	if (p[0] == ECHO_REPLY_4 || p[0] == ECHO_4) {
-		if (p[1] == 0 && read_request(p, n, key, &out->request))
-			out->kind = p[0] == ECHO_4 ? ICMP_NEWS_REQUEST : ICMP_NEWS_REPLY;
+		read_echo(p, n, p[0] == ECHO_REPLY_4, key, out);
 	} else {
 		parse_error_4(p, n, key, out);
 	}
@@ -255,8 +268,7 @@ icmp_wire_parse_6(const uint8_t *p, size_t n, const struct icmp_key *key, struct
 	if (n < ICMP_WIRE_HEADER)
 		return;
 	if (p[0] == ECHO_REPLY_6 || p[0] == ECHO_6) {
-		if (p[1] == 0 && read_request(p, n, key, &out->request))
-			out->kind = p[0] == ECHO_6 ? ICMP_NEWS_REQUEST : ICMP_NEWS_REPLY;
+		read_echo(p, n, p[0] == ECHO_REPLY_6, key, out);
 	} else {
 		parse_error_6(p, n, key, out);
 	}

@@ -5,7 +5,7 @@
  *
  *   byte 0..3    tag: random for the process; the kernel's filter looks at it
  *   byte 4..7    link: number of the probe within the process
- *   byte 8..15   token of the request
+ *   byte 8..15   token: number of the request on its socket
  *   byte 16..23  SipHash-2-4 with a secret key over bytes 0..15 and seq (the
  *                id of a ping socket is the kernel's)
  *   byte 24..    zeros
@@ -29,6 +29,7 @@ struct icmp_request { uint16_t id, seq; uint32_t link; uint64_t token; };
 enum icmp_news_kind {
 	ICMP_NEWS_NONE,			/* not for us, or not sound */
 	ICMP_NEWS_REPLY,		/* an echo reply with our cookie */
+	ICMP_NEWS_FORGED,		/* a reply with our tag and a wrong cookie */
 	ICMP_NEWS_ERROR,		/* an error that quotes a request with our cookie */
 	ICMP_NEWS_ERROR_SHORT,		/* one that quotes only id and seq of a request */
 	ICMP_NEWS_REQUEST,		/* our own request (error queue of a ping socket) */

@@ -7,8 +7,11 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "agent/adhoc.h"
 #include "agent/agent.h"
+#include "agent/explain.h"
 #include "common/log.h"
 #include "common/model.h"
 #include "common/sandbox.h"
@@ -19,6 +22,8 @@ static void
 usage(FILE *f)
 {
 	fprintf(f, "usage: linkwatch-agent [-c FILE] [-n] [-hV]\n"
+	    "       linkwatch-agent probe icmp|tcp|snmp [options] TARGET...\n"
+	    "       linkwatch-agent explain [-c FILE] [--plan LINKS --agent ID] [--json]\n"
 	    "  -c, --config FILE  configuration (" DEFAULT_FILE ")\n"
 	    "  -n, --check        check it, print what holds, and end\n"
 	    "  -V, --version      print the version\n"
@@ -63,6 +68,10 @@ main(int argc, char **argv)
 	int c, rc;
 
 	sandbox_early();
+	if (argc > 1 && strcmp(argv[1], "probe") == 0)
+		return adhoc_main(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "explain") == 0)
+		return explain_main(argc - 1, argv + 1);
 	while ((c = getopt_long(argc, argv, "c:nVh", options, NULL)) != -1) {
 		switch (c) {
 		case 'c':

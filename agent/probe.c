@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "agent/probe_icmp.h"
 #include "agent/target.h"
 #include "common/mem.h"
 
@@ -44,6 +45,13 @@ probe_open(struct probe *p, const struct probe_env *env, const struct target *ta
 	}
 	p->ops = ops;
 	return 0;
+}
+
+void
+probe_flush(const struct probe_env *env)
+{
+	if (env->icmp != NULL)
+		icmp_flush(env->icmp);
 }
 
 void

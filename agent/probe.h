@@ -6,8 +6,9 @@
  * probe_snmp.c) says how; sampler.c adds up.  A new kind is one file and one
  * row in probe.c.
  *
- *  - send() sends one request and returns at once.  0: it has left the host, or
- *    is about to.  -errno: it did not leave; nothing follows.
+ *  - send() sends one request, or queues it, and returns at once.  0: it has left
+ *    the host, or is about to.  -errno: it did not leave; nothing follows.
+ *    probe_flush() behind each group of sends lets out what is queued.
  *  - Each send() that returned 0 is answered by at most one done() that carries
  *    its token, from the loop, never inside send() itself.  A request that
  *    nothing answers before its step closes is lost: a kind needs no timer for
@@ -22,7 +23,7 @@
  *   rtt_count   those answered within the timeout, each with its RTT
  *   lost        = sent - rtt_count, and each lost one has exactly one cause out
  *               of TIMEOUT, NET_UNREACHABLE, HOST_UNREACHABLE, PORT_UNREACHABLE,
- *               PROHIBITED, TTL_EXCEEDED
+ *               PROHIBITED, TTL_EXCEEDED, TOO_BIG
  *   beside      causes that do not change the two counts:
  *               REFUSED      answered by a RST: the RTT is there and counts as a
  *                            reply of the far stack; the service is not
@@ -45,6 +46,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include "common/clock.h"
@@ -70,6 +72,7 @@ struct probe_result {
 	uint64_t token;			/* as given to send(); of no use in an EXTRA */
 	enum probe_outcome outcome;
 	uint32_t causes;		/* CAUSE_BIT() of each */
+	int error;			/* errno of a NOT_SENT; 0: not known */
 	int64_t rtt_ns;			/* > 0 in a REPLY */
 	uint32_t values;		/* snmp: so many of value[] hold */
 	struct sample_value value[SAMPLE_VALUES];
@@ -96,11 +99,14 @@ struct probe_ops {
 	void (*close)(struct probe *p);
 };
 
+/* Where requests go: no larger than it must be, since there may be 50,000 of them. */
+union probe_address { struct sockaddr sa; struct sockaddr_in in; struct sockaddr_in6 in6; };
+
 struct probe {
 	const struct probe_ops *ops;
 	const struct probe_env *env;	/* borrowed */
 	const struct target *target;	/* borrowed, outlives the probe */
-	struct sockaddr_storage to;	/* where to send; set before send() */
+	union probe_address to;		/* where to send; set before send() */
 	socklen_t to_len;		/* 0: no address yet */
 	void *owner;			/* of the caller of probe_open() */
 	void *state;			/* state_size zeroed bytes, owned */
@@ -114,5 +120,7 @@ const struct probe_ops *probe_ops_find(uint32_t kind);
 /* Makes *p ready for target; on error *p needs no probe_close(). */
 int probe_open(struct probe *p, const struct probe_env *env, const struct target *target,
     void *owner, char *why, size_t n);
+/* Lets out what send() of any probe of this environment has queued; done() may come from here. */
+void probe_flush(const struct probe_env *env);
 /* Ends it: no result follows.  A zeroed *p is allowed. */
 void probe_close(struct probe *p);

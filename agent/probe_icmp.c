@@ -1,70 +1,57 @@
 /*
  * probe_icmp.c - echo requests and what becomes of them.
  *
- * RTT = the kernel's stamp of the reply minus its stamp of the request.  Both
- * are wall time: a jump in between shows in that the result is negative or
- * longer than the monotonic clock allows, and then the latter's figure holds.
+ * A request is known by its number on its socket, which travels in it as the
+ * token (icmp_wire.h) and, cut to 16 bits, as the sequence number.
  */
 #include "agent/probe_icmp.h"
 
 #include <errno.h>
-#include <event2/event.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/icmp_flight.h"
 #include "agent/probe.h"
 #include "agent/target.h"
 #include "common/mem.h"
 
-#define TICK_MS 10			/* between looks while replies are fresh */
-#define TICK_SLOW_MS 50			/* later: only stragglers are awaited */
-#define FRESH_NS (200 * NS_PER_MS)
 #define ID_LIFE_NS (60 * NS_PER_S)	/* a new identifier: a firewall may have lost the old */
 #define LINKS_MAX 65536
-#define STAMP_RING 8192
-#define SLACK_NS NS_PER_MS
-
-enum flight_state { FLIGHT_FREE, FLIGHT_OUT, FLIGHT_ANSWERED };
-
-struct flight {
-	uint64_t token;
-	int64_t mono_ns, wall_ns;	/* before sendmsg() */
-	int64_t tx_wall_ns;		/* the kernel's; 0: not known */
-	uint8_t state;
-};
+#define DEVICES 16
+#define DEVICE_LIFE_NS NS_PER_S
+#define INBOX_BYTES 512			/* of a packet; more when a link sends larger ones */
+#define HEADERS (60 + ICMP_WIRE_HEADER)	/* an IPv4 header has 60 bytes at most */
 
 struct icmp_state {
-	uint32_t link;			/* number in the icmp's table, with generation */
+	uint32_t link;			/* slot in the icmp's table, with generation */
 	uint16_t id;
 	int64_t id_since_ns;
-	uint32_t flights;
-	struct flight *flight;		/* of two steps: count each */
 };
 
-struct sent_stamp { uint64_t token; uint32_t link; };
-struct sent_seq { uint64_t token; uint32_t link; uint16_t id; };
+struct device { char name[IFNAMSIZ]; unsigned index; int64_t since_ns; };
+
+struct refused { uint64_t number; int err; bool v6; };
 
 struct icmp {
 	const struct clock *clock;
 	struct rng *rng;
 	struct icmp_key key;
-	struct icmp_socket *socket[2];	/* [v6] */
-	struct event *tick;
-	struct probe **probe;		/* by the low 16 bits of its number */
+	struct side { struct icmp_socket *socket; struct icmp_flights flights; } side[2]; /* [v6] */
+	struct icmp_inbox *inbox;
+	size_t inbox_bytes;
+	struct probe **probe;		/* by the low 16 bits of its link */
 	uint16_t *generation;
-	size_t probes;
-	uint16_t seq;
-	struct sent_seq *by_seq;	/* 65536: for errors that quote no more */
-	struct sent_stamp *by_stamp[2];	/* STAMP_RING each */
-	uint64_t out;			/* in flight, those given up included until their slot is used */
-	int64_t last_send_ns;
-	uint64_t foreign, sent, replies;
-	uint8_t packet[ICMP_WIRE_HEADER + TARGET_SIZE_MAX];
+	uint32_t *free;			/* slots that are, as a stack */
+	size_t probes, frees;
+	int64_t hold_ns;		/* the longest timeout of any probe so far */
+	struct device device[DEVICES];
+	struct refused *refused;	/* by the kernel, to be told by icmp_flush() */
+	size_t refuseds, refused_cap;
+	struct icmp_stat stat;
 };
-
-static void icmp_tick(evutil_socket_t fd, short what, void *arg);
 
 int
 icmp_new(struct icmp **out, const struct clock *clock, struct rng *rng, char *why, size_t n)
@@ -76,17 +63,15 @@ icmp_new(struct icmp **out, const struct clock *clock, struct rng *rng, char *wh
 	icmp->clock = clock;
 	icmp->rng = rng;
 	rng->fill(rng, &icmp->key, sizeof icmp->key);
-	icmp->by_seq = xcalloc(65536, sizeof *icmp->by_seq);
 	for (unsigned v6 = 0; v6 < 2; v6++) {
-		int r = icmp_socket_open(&icmp->socket[v6], v6 == 1, &icmp->key, text[v6],
+		int r = icmp_socket_open(&icmp->side[v6].socket, v6 == 1, &icmp->key, text[v6],
 		    sizeof text[v6]);
 
 		rc = rc != 0 ? rc : r;
-		icmp->by_stamp[v6] = xcalloc(STAMP_RING, sizeof *icmp->by_stamp[v6]);
 	}
 	snprintf(why, n, "%s%s%s", text[0], text[0][0] != '\0' && text[1][0] != '\0' ? "; " : "",
 	    text[1]);
-	if (icmp->socket[0] == NULL && icmp->socket[1] == NULL) {
+	if (icmp->side[0].socket == NULL && icmp->side[1].socket == NULL) {
 		icmp_free(icmp);
 		return rc;
 	}
@@ -94,27 +79,20 @@ icmp_new(struct icmp **out, const struct clock *clock, struct rng *rng, char *wh
 	return 0;
 }
 
-int
-icmp_attach(struct icmp *icmp, struct event_base *base)
-{
-	icmp->tick = evtimer_new(base, icmp_tick, icmp);
-	return icmp->tick != NULL ? 0 : -ENOMEM;
-}
-
 void
 icmp_free(struct icmp *icmp)
 {
 	if (icmp == NULL)
 		return;
-	if (icmp->tick != NULL)
-		event_free(icmp->tick);
 	for (unsigned v6 = 0; v6 < 2; v6++) {
-		icmp_socket_close(icmp->socket[v6]);
-		free(icmp->by_stamp[v6]);
+		icmp_socket_close(icmp->side[v6].socket);
+		icmp_flights_fini(&icmp->side[v6].flights);
 	}
-	free(icmp->by_seq);
+	icmp_inbox_free(icmp->inbox);
 	free(icmp->probe);
 	free(icmp->generation);
+	free(icmp->free);
+	free(icmp->refused);
 	free(icmp);
 }
 
@@ -128,86 +106,76 @@ find_probe(const struct icmp *icmp, uint32_t link)
 	return icmp->probe[slot];
 }
 
-static struct flight *
-flight_slot(const struct probe *p, uint64_t token)
+static const uint8_t *
+address_bytes(const struct sockaddr *sa)
 {
-	struct icmp_state *st = p->state;
-	uint32_t count = p->target->count;
-
-	return &st->flight[((token >> 10) & 1) * count + (token & 1023) % count];
+	return sa->sa_family == AF_INET6 ?
+	    (const uint8_t *)&((const struct sockaddr_in6 *)sa)->sin6_addr :
+	    (const uint8_t *)&((const struct sockaddr_in *)sa)->sin_addr;
 }
 
-static bool
-same_address(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+/* An address in 32 bits; of IPv6 so that nobody can look for another that gives the same. */
+static uint32_t
+fold(const struct icmp *icmp, bool v6, const uint8_t *address)
 {
-	if (a->ss_family != b->ss_family)
-		return false;
-	if (a->ss_family == AF_INET)
-		return ((const struct sockaddr_in *)a)->sin_addr.s_addr ==
-		    ((const struct sockaddr_in *)b)->sin_addr.s_addr;
-	return memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr,
-	    &((const struct sockaddr_in6 *)b)->sin6_addr, sizeof(struct in6_addr)) == 0;
+	uint32_t v;
+
+	if (v6)
+		return (uint32_t)icmp_wire_siphash(icmp->key.k, address, 16);
+	memcpy(&v, address, sizeof v);
+	return v;
 }
 
-/* RTT by the best clocks that there are. */
-static int64_t
-round_trip(const struct flight *f, int64_t rx_wall_ns, int64_t now_ns)
-{
-	int64_t most = now_ns - f->mono_ns;
-	int64_t from = f->tx_wall_ns > 0 ? f->tx_wall_ns : f->wall_ns;
-	int64_t rtt = rx_wall_ns - from;
-
-	if (rx_wall_ns == 0 || rtt <= 0 || rtt > most + SLACK_NS)
-		rtt = most;
-	return rtt > 0 ? rtt : 1;
-}
+/* -------------------------------------------------------------------- replies */
 
 static void
-extra(struct probe *p, enum cause cause)
+extra(struct icmp *icmp, struct probe *p, enum cause cause)
 {
 	struct probe_result r = { .outcome = PROBE_EXTRA, .causes = CAUSE_BIT(cause) };
 
+	*(cause == CAUSE_DUPLICATE ? &icmp->stat.duplicates : &icmp->stat.late) += 1;
 	p->env->done(p, &r);
 }
 
 static void
-take_reply(struct icmp *icmp, struct probe *p, const struct icmp_packet *packet)
+take_reply(struct icmp *icmp, bool v6, struct probe *p, const struct icmp_packet *packet)
 {
-	struct probe_result r = { .token = packet->news.request.token, .outcome = PROBE_REPLY };
-	struct flight *f = flight_slot(p, r.token);
+	const struct icmp_request *request = &packet->news.request;
+	struct icmp_flight *f = icmp_flights_find(&icmp->side[v6].flights, request->token);
+	struct probe_result r = { .outcome = PROBE_REPLY };
 
-	if (!same_address(&packet->from, &p->to)) {
-		icmp->foreign++;
+	if (f == NULL) {
+		extra(icmp, p, CAUSE_LATE_REPLY);
 		return;
 	}
-	if (f->token != r.token || f->state == FLIGHT_FREE) {
-		extra(p, CAUSE_LATE_REPLY);
+	/* the identifier of a ping socket is the kernel's own */
+	if (f->to != fold(icmp, v6, address_bytes(packet->from)) || f->link != request->link ||
+	    (f->id != request->id && icmp_socket_mode(icmp->side[v6].socket) == ICMP_MODE_RAW)) {
+		icmp->stat.foreign++;
 		return;
 	}
-	if (f->state == FLIGHT_ANSWERED) {
-		extra(p, CAUSE_DUPLICATE);
+	if (f->state != FLIGHT_OUT) {
+		extra(icmp, p, f->state == FLIGHT_ANSWERED ? CAUSE_DUPLICATE : CAUSE_LATE_REPLY);
 		return;
 	}
 	f->state = FLIGHT_ANSWERED;
-	icmp->out--;
-	icmp->replies++;
-	r.rtt_ns = round_trip(f, packet->rx_wall_ns, clock_mono(icmp->clock).ns);
+	icmp->stat.replies++;
+	r.token = f->token;
+	r.rtt_ns = icmp_flight_rtt(f, packet->rx_wall_ns, clock_mono(icmp->clock).ns,
+	    clock_wall(icmp->clock).ns);
 	p->env->done(p, &r);
 }
 
 static void
-take_icmp_error(struct icmp *icmp, struct probe *p, const struct icmp_news *news)
+take_icmp_error(struct icmp *icmp, bool v6, struct probe *p, const struct icmp_news *news)
 {
-	struct probe_result r = {
-		.token = news->request.token, .outcome = PROBE_LOST,
-		.causes = CAUSE_BIT(news->cause),
-	};
-	struct flight *f = flight_slot(p, r.token);
+	struct icmp_flight *f = icmp_flights_find(&icmp->side[v6].flights, news->request.token);
+	struct probe_result r = { .outcome = PROBE_LOST, .causes = CAUSE_BIT(news->cause) };
 
-	if (f->token != r.token || f->state != FLIGHT_OUT)
+	if (f == NULL || f->state != FLIGHT_OUT || f->link != news->request.link)
 		return;
-	f->state = FLIGHT_ANSWERED;
-	icmp->out--;
+	f->state = FLIGHT_FAILED;
+	r.token = f->token;
 	p->env->done(p, &r);
 }
 
@@ -215,19 +183,16 @@ take_icmp_error(struct icmp *icmp, struct probe *p, const struct icmp_news *news
 static bool
 complete_short(struct icmp *icmp, bool v6, struct icmp_news *news)
 {
-	const struct sent_seq *sent = &icmp->by_seq[news->request.seq];
-	const struct probe *p = find_probe(icmp, sent->link);
-	const void *to;
+	const struct icmp_flights *fs = &icmp->side[v6].flights;
+	uint64_t number = fs->next - (uint16_t)((uint16_t)fs->next - news->request.seq);
+	const struct icmp_flight *f = icmp_flights_find(fs, number);
 
-	if (p == NULL || sent->id != news->request.id || news->quoted_to == NULL ||
-	    p->to.ss_family != (v6 ? AF_INET6 : AF_INET))
+	if (f == NULL || news->quoted_to == NULL || (f->id != news->request.id &&
+	    icmp_socket_mode(icmp->side[v6].socket) == ICMP_MODE_RAW) ||
+	    f->to != fold(icmp, v6, news->quoted_to))
 		return false;
-	to = v6 ? (const void *)&((const struct sockaddr_in6 *)&p->to)->sin6_addr :
-	    (const void *)&((const struct sockaddr_in *)&p->to)->sin_addr;
-	if (memcmp(to, news->quoted_to, v6 ? 16 : 4) != 0)
-		return false;
-	news->request.link = sent->link;
-	news->request.token = sent->token;
+	news->request.link = f->link;
+	news->request.token = number;
 	return true;
 }
 
@@ -238,32 +203,29 @@ on_packet(void *arg, bool v6, const struct icmp_packet *packet)
 	struct icmp_news news = packet->news;
 	struct probe *p;
 
+	if (news.kind == ICMP_NEWS_FORGED) {
+		icmp->stat.foreign++;
+		return;
+	}
 	if (news.kind == ICMP_NEWS_ERROR_SHORT && !complete_short(icmp, v6, &news))
 		return;
 	p = find_probe(icmp, news.request.link);
 	if (p == NULL)
 		return;			/* of a link that is no more */
 	if (news.kind == ICMP_NEWS_REPLY)
-		take_reply(icmp, p, packet);
+		take_reply(icmp, v6, p, packet);
 	else
-		take_icmp_error(icmp, p, &news);
+		take_icmp_error(icmp, v6, p, &news);
 }
 
 static void
-on_left(void *arg, bool v6, uint32_t stamp, int64_t tx_wall_ns)
+on_left(void *arg, bool v6, uint64_t number, int64_t tx_wall_ns)
 {
 	struct icmp *icmp = arg;
-	const struct sent_stamp *sent = &icmp->by_stamp[v6][stamp % STAMP_RING];
-	struct probe *p = find_probe(icmp, sent->link);
-	struct flight *f;
+	struct icmp_flight *f = icmp_flights_find(&icmp->side[v6].flights, number);
 
-	if (p == NULL)
-		return;
-	f = flight_slot(p, sent->token);
-	/* a number that went wrong would give a stamp from another time */
-	if (f->token == sent->token && tx_wall_ns >= f->wall_ns - SLACK_NS &&
-	    tx_wall_ns < f->wall_ns + NS_PER_S)
-		f->tx_wall_ns = tx_wall_ns;
+	if (f != NULL)
+		icmp_flight_left(f, tx_wall_ns);
 }
 
 void
@@ -272,74 +234,170 @@ icmp_drain(struct icmp *icmp)
 	static const struct icmp_receiver receiver = { .packet = on_packet, .left = on_left };
 
 	for (unsigned v6 = 0; v6 < 2; v6++)
-		if (icmp->socket[v6] != NULL)
-			icmp_socket_drain(icmp->socket[v6], &receiver, icmp);
+		if (icmp->side[v6].flights.next > 0)
+			icmp_socket_drain(icmp->side[v6].socket, icmp->inbox, &receiver, icmp);
 }
 
-static void
-arm_tick(struct icmp *icmp)
+uint64_t
+icmp_drops(const struct icmp *icmp)
 {
-	int64_t idle = clock_mono(icmp->clock).ns - icmp->last_send_ns;
-	int ms = idle < FRESH_NS ? TICK_MS : TICK_SLOW_MS;
-	struct timeval tv = { .tv_usec = ms * 1000 };
+	uint64_t n = 0;
 
-	if (icmp->tick != NULL && icmp->out > 0 && !evtimer_pending(icmp->tick, NULL))
-		evtimer_add(icmp->tick, &tv);
-}
-
-static void
-icmp_tick(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	icmp_drain(arg);
-	arm_tick(arg);
+	for (unsigned v6 = 0; v6 < 2; v6++)
+		if (icmp->side[v6].flights.next > 0)
+			n += icmp_socket_drops(icmp->side[v6].socket);
+	return n;
 }
 
 void
-icmp_stat(struct icmp *icmp, struct icmp_stat *out)
+icmp_stat(const struct icmp *icmp, struct icmp_stat *out)
 {
-	*out = (struct icmp_stat){
-		.foreign = icmp->foreign, .sent = icmp->sent, .replies = icmp->replies,
-	};
-	for (unsigned v6 = 0; v6 < 2; v6++) {
-		if (icmp->socket[v6] == NULL)
-			continue;
-		out->drops += icmp_socket_drops(icmp->socket[v6]);
-		if (icmp_socket_mode(icmp->socket[v6]) > out->mode)
-			out->mode = icmp_socket_mode(icmp->socket[v6]);
+	*out = icmp->stat;
+	out->drops = icmp_drops(icmp);
+	for (unsigned v6 = 0; v6 < 2; v6++)
+		if (icmp_socket_mode(icmp->side[v6].socket) > out->mode)
+			out->mode = icmp_socket_mode(icmp->side[v6].socket);
+}
+
+/* ------------------------------------------------------------------- requests */
+
+static void
+on_refused(void *arg, bool v6, uint64_t number, int err)
+{
+	struct icmp *icmp = arg;
+
+	if (icmp->refuseds == icmp->refused_cap) {
+		icmp->refused_cap = icmp->refused_cap > 0 ? 2 * icmp->refused_cap : ICMP_QUEUE;
+		icmp->refused = xreallocarray(icmp->refused, icmp->refused_cap,
+		    sizeof *icmp->refused);
 	}
+	icmp->refused[icmp->refuseds++] =
+	    (struct refused){ .number = number, .err = err, .v6 = v6 };
+}
+
+static void
+send_waiting(struct icmp *icmp, struct side *side)
+{
+	unsigned n = icmp_socket_waiting(side->socket);
+	int64_t mono = clock_mono(icmp->clock).ns, wall = clock_wall(icmp->clock).ns;
+
+	for (unsigned i = 1; i <= n; i++) {
+		struct icmp_flight *f = icmp_flights_find(&side->flights, side->flights.next - i);
+
+		if (f == NULL)
+			continue;	/* its probe was closed meanwhile: let it go */
+		f->mono_ns = mono;
+		f->wall_ns = wall;
+	}
+	icmp_socket_flush(side->socket, on_refused, icmp);
+	icmp->stat.sent += n;
+}
+
+/* Told once everything is out: who is told may send again. */
+static void
+tell_refused(struct icmp *icmp)
+{
+	for (size_t i = 0; i < icmp->refuseds; i++) {
+		struct refused *x = &icmp->refused[i];
+		struct icmp_flight *f = icmp_flights_find(&icmp->side[x->v6].flights, x->number);
+		struct probe *p = f != NULL ? find_probe(icmp, f->link) : NULL;
+		struct probe_result r = { .outcome = PROBE_NOT_SENT, .error = x->err,
+			.causes = CAUSE_BIT(CAUSE_NOT_SENT) };
+
+		icmp->stat.sent--;
+		if (p == NULL)
+			continue;
+		f->state = FLIGHT_FREE;
+		r.token = f->token;
+		p->env->done(p, &r);
+	}
+	icmp->refuseds = 0;
+}
+
+void
+icmp_flush(struct icmp *icmp)
+{
+	for (unsigned v6 = 0; v6 < 2; v6++)
+		if (icmp->side[v6].socket != NULL &&
+		    icmp_socket_waiting(icmp->side[v6].socket) > 0)
+			send_waiting(icmp, &icmp->side[v6]);
+	tell_refused(icmp);
 }
 
 /* ---------------------------------------------------------------- the probe */
+
+/* The number of an interface, looked up again each second: it may have come anew. */
+static unsigned
+device_index(struct icmp *icmp, const char *name, int64_t now_ns)
+{
+	struct device *d = icmp->device, *oldest = d;
+
+	for (; d < icmp->device + DEVICES; d++) {
+		if (strcmp(d->name, name) == 0)
+			break;
+		if (d->since_ns < oldest->since_ns)
+			oldest = d;
+	}
+	if (d == icmp->device + DEVICES) {
+		d = oldest;
+		*d = (struct device){ .since_ns = 0 };
+		memcpy(d->name, name, strlen(name) + 1);
+	}
+	if (d->since_ns == 0 || now_ns - d->since_ns > DEVICE_LIFE_NS) {
+		d->index = if_nametoindex(name);
+		d->since_ns = now_ns;
+	}
+	return d->index;
+}
+
+static void
+more_slots(struct icmp *icmp)
+{
+	size_t n = icmp->probes, more = n > 0 ? 2 * n : 64;
+
+	icmp->probe = xreallocarray(icmp->probe, more, sizeof *icmp->probe);
+	icmp->generation = xreallocarray(icmp->generation, more, sizeof *icmp->generation);
+	icmp->free = xreallocarray(icmp->free, more, sizeof *icmp->free);
+	memset(icmp->probe + n, 0, (more - n) * sizeof *icmp->probe);
+	memset(icmp->generation + n, 0, (more - n) * sizeof *icmp->generation);
+	for (size_t i = more; i-- > n;)
+		icmp->free[icmp->frees++] = (uint32_t)i;
+	icmp->probes = more;
+}
+
+/* Replies of so large requests must fit. */
+static void
+fit_inbox(struct icmp *icmp, uint32_t size)
+{
+	size_t n = size + HEADERS < INBOX_BYTES ? INBOX_BYTES : size + HEADERS;
+
+	if (n <= icmp->inbox_bytes)
+		return;
+	icmp_inbox_free(icmp->inbox);
+	icmp->inbox = icmp_inbox_new(n);
+	icmp->inbox_bytes = n;
+}
 
 static int
 probe_icmp_open(struct probe *p, char *why, size_t n)
 {
 	struct icmp *icmp = p->env->icmp;
 	struct icmp_state *st = p->state;
-	size_t slot = 0;
+	uint32_t slot;
 
 	if (icmp == NULL)
 		return snprintf(why, n, "the agent has no ICMP socket"), -EACCES;
-	while (slot < icmp->probes && icmp->probe[slot] != NULL)
-		slot++;
-	if (slot == LINKS_MAX)
+	if (icmp->frees == 0 && icmp->probes == LINKS_MAX)
 		return snprintf(why, n, "too many icmp links"), -ENOSPC;
-	if (slot == icmp->probes) {
-		icmp->probes = icmp->probes > 0 ? 2 * icmp->probes : 64;
-		icmp->probe = xreallocarray(icmp->probe, icmp->probes, sizeof *icmp->probe);
-		icmp->generation = xreallocarray(icmp->generation, icmp->probes,
-		    sizeof *icmp->generation);
-		memset(icmp->probe + slot, 0, (icmp->probes - slot) * sizeof *icmp->probe);
-		memset(icmp->generation + slot, 0,
-		    (icmp->probes - slot) * sizeof *icmp->generation);
-	}
+	if (icmp->frees == 0)
+		more_slots(icmp);
+	slot = icmp->free[--icmp->frees];
 	icmp->probe[slot] = p;
 	icmp->generation[slot]++;
-	st->link = (uint32_t)icmp->generation[slot] << 16 | (uint32_t)slot;
-	st->flights = 2 * p->target->count;
-	st->flight = xcalloc(st->flights, sizeof *st->flight);
+	st->link = (uint32_t)icmp->generation[slot] << 16 | slot;
+	fit_inbox(icmp, p->target->size);
+	if (icmp->hold_ns < p->target->timeout_ns)
+		icmp->hold_ns = p->target->timeout_ns;
 	return 0;
 }
 
@@ -348,12 +406,10 @@ probe_icmp_close(struct probe *p)
 {
 	struct icmp_state *st = p->state;
 	struct icmp *icmp = p->env->icmp;
+	uint32_t slot = st->link & 0xffff;
 
-	for (uint32_t i = 0; i < st->flights; i++)
-		if (st->flight[i].state == FLIGHT_OUT)
-			icmp->out--;
-	icmp->probe[st->link & 0xffff] = NULL;
-	free(st->flight);
+	icmp->probe[slot] = NULL;
+	icmp->free[icmp->frees++] = slot;
 }
 
 static void
@@ -366,43 +422,57 @@ choose_id(struct icmp *icmp, struct icmp_state *st, int64_t now_ns)
 }
 
 static int
+options_of(struct icmp *icmp, const struct target *t, bool v6, int64_t now_ns,
+    struct icmp_options *out)
+{
+	*out = (struct icmp_options){ .df = t->df, .tos = (uint8_t)(t->dscp << 2), .ttl = t->ttl };
+	if (t->source_len > 0)
+		out->source = (const struct sockaddr *)&t->source;
+	if (out->source != NULL && out->source->sa_family != (v6 ? AF_INET6 : AF_INET))
+		return -EAFNOSUPPORT;
+	/* of a raw IPv6 socket the kernel takes a device for a wish; a source address it heeds */
+	if (t->device[0] != '\0' && v6)
+		return -EOPNOTSUPP;
+	if (t->device[0] != '\0' && (out->device = device_index(icmp, t->device, now_ns)) == 0)
+		return -ENODEV;
+	return 0;
+}
+
+static int
 probe_icmp_send(struct probe *p, uint64_t token)
 {
 	struct icmp *icmp = p->env->icmp;
 	struct icmp_state *st = p->state;
-	struct flight *f = flight_slot(p, token);
-	bool v6 = p->to.ss_family == AF_INET6;
-	const struct sockaddr *source = p->target->source_len > 0 ?
-	    (const struct sockaddr *)&p->target->source : NULL;
-	struct icmp_request r = { .seq = icmp->seq++, .link = st->link, .token = token };
-	uint32_t stamp;
-	size_t n;
+	bool v6 = p->to.sa.sa_family == AF_INET6;
+	struct side *side = &icmp->side[v6];
+	size_t n = ICMP_WIRE_HEADER + p->target->size;
+	int64_t now = clock_mono(icmp->clock).ns;
+	struct icmp_request r = { .link = st->link };
+	struct icmp_options options;
+	struct icmp_flight *f;
+	void *packet;
 	int rc;
 
-	if (icmp->socket[v6] == NULL)
+	if (side->socket == NULL)
 		return -EAFNOSUPPORT;
-	choose_id(icmp, st, clock_mono(icmp->clock).ns);
-	r.id = st->id;
-	n = icmp_wire_echo(icmp->packet, v6, &r, &icmp->key, p->target->size);
-	if (f->state == FLIGHT_OUT)
-		icmp->out--;		/* of two steps ago; nobody waits for it any more */
-	*f = (struct flight){
-		.token = token, .state = FLIGHT_OUT, .wall_ns = clock_wall(icmp->clock).ns,
-		.mono_ns = clock_mono(icmp->clock).ns,
-	};
-	rc = icmp_socket_send(icmp->socket[v6], icmp->packet, n, (struct sockaddr *)&p->to,
-	    p->to_len, source, &stamp);
-	if (rc != 0) {
-		f->state = FLIGHT_FREE;
+	rc = options_of(icmp, p->target, v6, now, &options);
+	if (rc != 0)
 		return rc;
+	packet = icmp_socket_queue(side->socket, n, &p->to.sa, p->to_len, &options, &r.token);
+	if (packet == NULL) {
+		send_waiting(icmp, side);
+		packet = icmp_socket_queue(side->socket, n, &p->to.sa, p->to_len, &options,
+		    &r.token);
 	}
-	icmp->by_seq[r.seq] = (struct sent_seq){ .token = token, .link = st->link, .id = r.id };
-	icmp->by_stamp[v6][stamp % STAMP_RING] =
-	    (struct sent_stamp){ .token = token, .link = st->link };
-	icmp->out++;
-	icmp->sent++;
-	icmp->last_send_ns = f->mono_ns;
-	arm_tick(icmp);
+	choose_id(icmp, st, now);
+	f = icmp_flights_add(&side->flights, now, icmp->hold_ns);
+	f->token = token;
+	f->link = st->link;
+	f->to = fold(icmp, v6, address_bytes(&p->to.sa));
+	f->id = r.id = st->id;
+	f->state = FLIGHT_OUT;
+	r.seq = (uint16_t)r.token;
+	(void)icmp_wire_echo(packet, v6, &r, &icmp->key, p->target->size);
 	return 0;
 }
 

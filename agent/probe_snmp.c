@@ -37,7 +37,7 @@ probe_snmp_send(struct probe *p, uint64_t token)
 {
 	struct snmp_state *st = p->state;
 
-	return snmp_worker_poll(p->env->snmp, st->device, token, &p->to, p->to_len);
+	return snmp_worker_poll(p->env->snmp, st->device, token, &p->to.sa, p->to_len);
 }
 
 static void

@@ -153,7 +153,7 @@ begin(struct probe *p, struct attempt *a)
 	static const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
 	int one = 1;
 
-	a->fd = socket(p->to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	a->fd = socket(p->to.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (a->fd < 0)
 		return -errno;
 	(void)setsockopt(a->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);

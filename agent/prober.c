@@ -6,25 +6,26 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/address.h"
 #include "agent/guard.h"
 #include "agent/probe_icmp.h"
-#include "agent/resolver.h"
 #include "agent/sampler.h"
 #include "agent/schedule.h"
 #include "agent/target.h"
+#include "common/hashmap.h"
 #include "common/log.h"
 #include "common/mem.h"
 
-#define LOOKUP_AGAIN_NS (60 * NS_PER_S)
-#define LOOKUP_RETRY_NS (10 * NS_PER_S)
 #define CLOCK_JUMP_NS (100 * NS_PER_MS)
 #define SLEPT_NS (500 * NS_PER_MS)	/* so late a loop may have missed replies */
 #define ACTIONS_MAX 4096		/* in one pass: the loop has other work too */
+#define ACTIONS_CLOCK 16		/* the clock is read again after so many */
+#define TICK_MAX_NS (10 * NS_PER_MS)
+#define TICK_MIN_NS (250 * NS_PER_US)
 
 struct link {
 	struct prober *prober;
@@ -32,9 +33,8 @@ struct link {
 	struct probe probe;
 	struct sampler sampler;
 	struct schedule_entry entry;
-	bool is_name, told_lookup, told_forbidden, told_send;
-	struct resolver_query *query;
-	int64_t lookup_ns;		/* mono: when to look the name up again */
+	struct address address;
+	bool told_send;
 	int64_t last_send_ns;		/* mono */
 	uint32_t flags_next;		/* for the step that begins next */
 	bool keep;			/* in the plan that is being adopted */
@@ -42,19 +42,24 @@ struct link {
 
 struct prober {
 	struct probe_env env;
-	struct resolver *resolver;
+	struct addresses *addresses;
 	struct guard *guard;
 	void (*sample)(void *arg, const struct sample *);
 	void *arg;
 	struct schedule *schedule;
-	struct event *tick, *second;
+	struct event *tick;
+	uint64_t plan_mpps;		/* packets in 1000 s that the plan asks for */
+	int64_t offset_ns;		/* of our grid: agents do not fire together */
+	int64_t tick_ns;		/* at least, between two wake-ups to send */
+	int64_t armed_ns;		/* mono: when the next is to be; 0: none */
 	struct link **link;
 	size_t links;
 	uint32_t refused;
 	uint64_t revision;
 	int64_t wall_ns;		/* wall - mono when last looked */
 	uint64_t drops;
-	uint64_t late_sends, clock_jumps, resolver_failures;
+	uint64_t starved_steps, capped, guard_refused, produced;
+	uint64_t late_sends, clock_jumps;
 	int64_t loop_lag_ns;
 };
 
@@ -64,107 +69,56 @@ wall_offset(const struct prober *pr)
 	return clock_wall(pr->env.clock).ns - clock_mono(pr->env.clock).ns;
 }
 
+/* Requests that fall due within a tick leave together: wake-ups are what a probe costs most. */
 static void
-arm(struct prober *pr)
+arm(struct prober *pr, int64_t now)
 {
-	int64_t due = schedule_due(pr->schedule).ns;
-	int64_t wait = due - clock_mono(pr->env.clock).ns;
+	int64_t due = schedule_due(pr->schedule).ns, wait;
 	struct timeval tv;
 
+	pr->armed_ns = 0;
 	if (due == INT64_MAX) {
 		evtimer_del(pr->tick);
 		return;
 	}
+	if (due < now + pr->tick_ns)
+		due = now + pr->tick_ns;
+	pr->armed_ns = due;
+	wait = due - clock_mono(pr->env.clock).ns;
 	if (wait < 0)
 		wait = 0;
 	tv = (struct timeval){ .tv_sec = wait / NS_PER_S, .tv_usec = wait % NS_PER_S / NS_PER_US };
+	event_base_update_cache_time(pr->env.base);	/* or it counts from before the callback */
 	evtimer_add(pr->tick, &tv);
 }
 
-/* ---------------------------------------------------------------- addresses */
-
+/* The tick that suits the links: no two requests of one link in one, and few in all. */
 static void
-address_text(const struct sockaddr_storage *ss, socklen_t len, char text[NI_MAXHOST])
+choose_tick(struct prober *pr)
 {
-	if (getnameinfo((const struct sockaddr *)ss, len, text, NI_MAXHOST, NULL, 0,
-	    NI_NUMERICHOST) != 0)
-		snprintf(text, NI_MAXHOST, "?");
-}
+	int64_t tick = TICK_MAX_NS;
+	uint64_t mpps = 0;
 
-/* The address in use if the name still has it, else the first that the guard allows. */
-static bool
-choose_address(struct link *l, const struct resolver_answer *a)
-{
-	size_t best = a->n;
-	char text[NI_MAXHOST];
+	for (size_t i = 0; i < pr->links; i++) {
+		const struct target *t = &pr->link[i]->target;
 
-	for (size_t i = a->n; i-- > 0;) {
-		if (!guard_allows(l->prober->guard, l->target.host,
-		    (const struct sockaddr *)&a->addr[i]))
-			continue;
-		best = i;
-		if (a->len[i] == l->probe.to_len &&
-		    memcmp(&a->addr[i], &l->probe.to, a->len[i]) == 0)
-			return true;
+		mpps += target_mpps(t);
+		if (t->step_ns / t->count / 2 < tick)
+			tick = t->step_ns / t->count / 2;
 	}
-	if (best == a->n)
-		return false;
-	l->probe.to = a->addr[best];
-	l->probe.to_len = a->len[best];
-	address_text(&l->probe.to, l->probe.to_len, text);
-	log_inform("link=%s: %s has address %s", l->target.id, l->target.host, text);
-	return true;
+	if (mpps > 0 && (int64_t)(SCHEDULE_TOGETHER * 1000 * NS_PER_S / mpps) < tick)
+		tick = (int64_t)(SCHEDULE_TOGETHER * 1000 * NS_PER_S / mpps);
+	pr->tick_ns = tick < TICK_MIN_NS ? TICK_MIN_NS : tick;
 }
 
+/* addresses: where the packets of a link go from now on */
 static void
-on_looked_up(void *arg, const struct resolver_answer *a)
+on_address(void *user, const struct sockaddr *to, socklen_t len)
 {
-	struct link *l = arg;
-	int64_t now = clock_mono(l->prober->env.clock).ns;
+	struct link *l = user;
 
-	l->query = NULL;
-	l->lookup_ns = now + (a->n > 0 ? LOOKUP_AGAIN_NS : LOOKUP_RETRY_NS);
-	if (a->n == 0) {
-		l->prober->resolver_failures++;
-		if (!l->told_lookup)
-			log_warning("link=%s: cannot resolve %s: %s", l->target.id, l->target.host,
-			    a->error);
-		l->told_lookup = true;
-		return;			/* an address that it had stays */
-	}
-	if (l->told_lookup)
-		log_notice("link=%s: %s resolves again", l->target.id, l->target.host);
-	l->told_lookup = false;
-	if (choose_address(l, a)) {
-		l->told_forbidden = false;
-		return;
-	}
-	l->probe.to_len = 0;
-	if (!l->told_forbidden)
-		log_warning("link=%s: no address of %s is in the allow-list", l->target.id,
-		    l->target.host);
-	l->told_forbidden = true;
-}
-
-static void
-look_up(struct link *l)
-{
-	l->query = resolver_ask(l->prober->resolver, l->target.host, l->target.family,
-	    l->target.port, on_looked_up, l);
-}
-
-static void
-on_second(evutil_socket_t fd, short what, void *arg)
-{
-	struct prober *pr = arg;
-	int64_t now = clock_mono(pr->env.clock).ns;
-
-	(void)fd;
-	(void)what;
-	for (size_t i = 0; i < pr->links; i++)
-		if (pr->link[i]->is_name && pr->link[i]->query == NULL &&
-		    now >= pr->link[i]->lookup_ns)
-			look_up(pr->link[i]);
+	memcpy(&l->probe.to, to, len);
+	l->probe.to_len = len;
 }
 
 /* ------------------------------------------------------------------ actions */
@@ -178,13 +132,30 @@ begin_step(struct link *l, const struct schedule_action *a)
 }
 
 static void
-tell_send_error(struct link *l, int rc)
+tell_send_error(struct link *l, int err)
 {
-	if (rc == 0 && l->told_send)
-		log_notice("link=%s: requests leave again", l->target.id);
-	else if (rc != 0 && !l->told_send)
-		log_warning("link=%s: cannot send: %s", l->target.id, strerror(-rc));
-	l->told_send = rc != 0;
+	if (!l->told_send)
+		log_warning("link=%s: cannot send: %s", l->target.id, strerror(err));
+	l->told_send = true;
+}
+
+/* CAUSE_NONE: it may leave now. */
+static enum cause
+held_back(struct link *l, struct mono now)
+{
+	struct prober *pr = l->prober;
+
+	if (l->probe.to_len == 0) {
+		enum cause cause = (enum cause)address_cause(&l->address);
+
+		pr->guard_refused += cause == CAUSE_NOT_SENT;
+		return cause;
+	}
+	if (guard_take(pr->guard, now))
+		return CAUSE_NONE;
+	pr->capped++;
+	log_limited(LOG_WARNING, "cap", 1, "guard: packet cap reached, requests left out");
+	return CAUSE_NOT_SENT;
 }
 
 static void
@@ -192,6 +163,7 @@ send_request(struct link *l, const struct schedule_action *a, struct mono now)
 {
 	struct prober *pr = l->prober;
 	uint64_t token = sampler_token(a->step, a->packet);
+	enum cause held = held_back(l, now);
 	int rc;
 
 	if (a->late_ns > schedule_tolerance(a->entry)) {
@@ -201,26 +173,28 @@ send_request(struct link *l, const struct schedule_action *a, struct mono now)
 	if (l->last_send_ns != 0 && now.ns - l->last_send_ns < a->entry->slot_ns / 2)
 		sampler_flag(&l->sampler, a->step, SAMPLE_BURST);
 	l->last_send_ns = now.ns;
-	if (l->probe.to_len == 0) {
-		sampler_not_sent(&l->sampler, token, l->told_forbidden ? CAUSE_NOT_SENT :
-		    CAUSE_RESOLVE);
-		return;
-	}
-	if (!guard_take(pr->guard, now)) {
-		sampler_not_sent(&l->sampler, token, CAUSE_NOT_SENT);
-		log_limited(LOG_WARNING, "cap", 1, "guard: packet cap reached, requests left out");
+	if (held != CAUSE_NONE) {
+		sampler_not_sent(&l->sampler, token, held);
 		return;
 	}
 	sampler_sent(&l->sampler, token);
 	rc = l->probe.ops->send(&l->probe, token);
-	if (rc != 0)
-		sampler_not_sent(&l->sampler, token, CAUSE_NOT_SENT);
-	tell_send_error(l, rc);
+	if (rc == 0)
+		return;
+	sampler_not_sent(&l->sampler, token, CAUSE_NOT_SENT);
+	tell_send_error(l, -rc);
 }
 
 static void
-emit(struct prober *pr, const struct sample *s)
+emit(struct link *l, const struct sample *s)
 {
+	struct prober *pr = l->prober;
+
+	if (s->sent > 0 && l->told_send) {
+		log_notice("link=%s: requests leave again", l->target.id);
+		l->told_send = false;
+	}
+	pr->produced++;
 	pr->sample(pr->arg, s);
 }
 
@@ -245,11 +219,15 @@ act(struct prober *pr, const struct schedule_action *a, struct mono now)
 		break;
 	case SCHEDULE_MISSED:
 		sampler_missed(&l->sampler, a->start_wall_ns, &s);
-		emit(pr, &s);
+		pr->starved_steps++;
+		emit(l, &s);
 		break;
 	case SCHEDULE_CLOSE:
-		if (sampler_close(&l->sampler, a->step, a->late_ns > SLEPT_NS, &s))
-			emit(pr, &s);
+		if (!sampler_close(&l->sampler, a->step, a->late_ns > SLEPT_NS, &s))
+			break;
+		pr->starved_steps += (s.flags & SAMPLE_NOT_OBSERVED) != 0 &&
+		    (s.flags & (SAMPLE_LATE | SAMPLE_SOCKET_DROPS)) != 0;
+		emit(l, &s);
 		break;
 	}
 }
@@ -279,20 +257,20 @@ watch_clock(struct prober *pr)
 	flag_all(pr, 0, SAMPLE_CLOCK_JUMP, true);
 }
 
+/* Before a step is judged: what we lost ourselves is not lost by the link. */
 static void
-watch_sockets(struct prober *pr)
+watch_drops(struct prober *pr)
 {
-	struct icmp_stat st;
+	uint64_t drops;
 
 	if (pr->env.icmp == NULL)
 		return;
-	icmp_drain(pr->env.icmp);
-	icmp_stat(pr->env.icmp, &st);
-	if (st.drops == pr->drops)
+	drops = icmp_drops(pr->env.icmp);
+	if (drops == pr->drops)
 		return;
 	log_limited(LOG_WARNING, "icmp-drops", 1, "icmp: our socket dropped %" PRIu64 " datagrams",
-	    st.drops - pr->drops);
-	pr->drops = st.drops;
+	    drops - pr->drops);
+	pr->drops = drops;
 	flag_all(pr, PROBE_ICMP, SAMPLE_SOCKET_DROPS, false);
 }
 
@@ -300,23 +278,27 @@ static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct prober *pr = arg;
-	struct mono now = clock_mono(pr->env.clock);
-	int64_t lag = now.ns - schedule_due(pr->schedule).ns;
+	struct mono begin = clock_mono(pr->env.clock), now = begin;
 	struct schedule_action a;
 
 	(void)fd;
 	(void)what;
-	if (schedule_due(pr->schedule).ns != INT64_MAX && lag > pr->loop_lag_ns)
-		pr->loop_lag_ns = lag;
+	if (pr->armed_ns != 0 && now.ns - pr->armed_ns > pr->loop_lag_ns)
+		pr->loop_lag_ns = now.ns - pr->armed_ns;
 	watch_clock(pr);
-	watch_sockets(pr);
-	for (unsigned i = 0; i < ACTIONS_MAX; i++) {
-		now = clock_mono(pr->env.clock);
-		if (!schedule_next(pr->schedule, now, pr->wall_ns, &a))
+	if (pr->env.icmp != NULL)
+		icmp_drain(pr->env.icmp);
+	if (schedule_closes(pr->schedule, now))
+		watch_drops(pr);
+	for (unsigned i = 1; i < ACTIONS_MAX; i++) {
+		if (!schedule_next(pr->schedule, now, pr->tick_ns / 2, pr->wall_ns, &a))
 			break;
 		act(pr, &a, now);
+		if (i % ACTIONS_CLOCK == 0)
+			now = clock_mono(pr->env.clock);
 	}
-	arm(pr);
+	probe_flush(&pr->env);
+	arm(pr, begin.ns);
 }
 
 static void
@@ -324,6 +306,8 @@ on_done(struct probe *p, const struct probe_result *r)
 {
 	struct link *l = p->owner;
 
+	if (r->outcome == PROBE_NOT_SENT && r->error != 0)
+		tell_send_error(l, r->error);
 	sampler_result(&l->sampler, r);
 }
 
@@ -332,8 +316,7 @@ on_done(struct probe *p, const struct probe_result *r)
 static void
 link_free(struct link *l)
 {
-	if (l->query != NULL)
-		resolver_cancel(l->prober->resolver, l->query);
+	address_fini(&l->address);
 	probe_close(&l->probe);
 	sampler_fini(&l->sampler);
 	target_fini(&l->target);
@@ -352,6 +335,8 @@ static struct link *
 link_add(struct prober *pr, struct target *t, char *why, size_t n)
 {
 	struct link *l = xcalloc(1, sizeof *l);
+	struct sockaddr_storage known;
+	double phase;
 
 	l->prober = pr;
 	l->target = *t;
@@ -362,42 +347,21 @@ link_add(struct prober *pr, struct target *t, char *why, size_t n)
 	}
 	sampler_init(&l->sampler, l->target.id, l->target.count, l->target.step_ns,
 	    l->target.timeout_ns);
-	l->probe.to_len = target_literal(l->target.host, l->target.port, &l->probe.to);
-	l->is_name = l->probe.to_len == 0;
-	if (l->is_name)
-		look_up(l);
+	l->probe.to_len = address_init(&l->address, pr->addresses, l->target.host,
+	    l->target.family, l->target.port, l, &known);
+	memcpy(&l->probe.to, &known, l->probe.to_len);
+	phase = schedule_phase(l->target.step_ns / l->target.count, pr->plan_mpps, pr->offset_ns,
+	    rng_double(pr->env.rng));
 	schedule_add(pr->schedule, &l->entry, l, l->target.step_ns, l->target.count,
-	    l->target.timeout_ns, rng_double(pr->env.rng), clock_mono(pr->env.clock),
-	    pr->wall_ns);
+	    l->target.timeout_ns, phase, clock_mono(pr->env.clock), pr->wall_ns);
 	pr->link = xreallocarray(pr->link, pr->links + 1, sizeof *pr->link);
 	pr->link[pr->links++] = l;
 	return l;
 }
 
-static struct link *
-find_link(const struct prober *pr, const char *id)
-{
-	for (size_t i = 0; i < pr->links; i++)
-		if (strcmp(pr->link[i]->target.id, id) == 0)
-			return pr->link[i];
-	return NULL;
-}
-
-static int
-check_family(const struct target *t, char *why, size_t n)
-{
-	struct sockaddr_storage ss;
-
-	if (target_literal(t->host, 0, &ss) == 0 || t->family == AF_UNSPEC ||
-	    ss.ss_family == t->family)
-		return 0;
-	snprintf(why, n, "target is an address of the other family");
-	return -EINVAL;
-}
-
 /* One link of the plan; false with a line in why: refused. */
 static bool
-adopt(struct prober *pr, const Linkwatch__Pb__Link *def, char *why, size_t n)
+adopt(struct prober *pr, struct hashmap *by_id, const Linkwatch__Pb__Link *def, char *why, size_t n)
 {
 	struct target t;
 	struct link *l;
@@ -406,13 +370,13 @@ adopt(struct prober *pr, const Linkwatch__Pb__Link *def, char *why, size_t n)
 		target_fini(&t);
 		return false;
 	}
-	l = find_link(pr, t.id);
+	l = hashmap_get(by_id, t.id);
 	if (l != NULL && l->keep) {
 		snprintf(why, n, "id occurs twice in the plan");
 		target_fini(&t);
 		return false;
 	}
-	if (check_family(&t, why, n) != 0 || guard_admit(pr->guard, &t, why, n) != 0) {
+	if (guard_admit(pr->guard, &t, why, n) != 0) {
 		target_fini(&t);
 		return false;
 	}
@@ -427,37 +391,43 @@ adopt(struct prober *pr, const Linkwatch__Pb__Link *def, char *why, size_t n)
 	if (l == NULL)
 		return false;
 	l->keep = true;
+	(void)hashmap_put(by_id, l->target.id, l);
 	return true;
 }
 
 static void
-add_refusal(Linkwatch__Pb__PlanResult *r, const char *link, const char *reason)
+refuse(struct prober *pr, Linkwatch__Pb__PlanResult *r, const char *link, const char *reason)
 {
+	char id[4 * ID_MAX + 1];
+
+	if (pr->refused++ >= PROBER_REFUSALS_MAX)
+		return;			/* the count goes on */
+	log_escape(id, sizeof id, link, strnlen(link, ID_MAX));
+	log_warning("link=%s: refused: %s%s", id, reason,
+	    pr->refused == PROBER_REFUSALS_MAX ? "; further ones are only counted" : "");
 	r->link = xreallocarray(r->link, r->n_link + 1, sizeof *r->link);
 	r->reason = xreallocarray(r->reason, r->n_reason + 1, sizeof *r->reason);
-	r->link[r->n_link++] = xstrdup(link);
+	r->link[r->n_link++] = xstrdup(id);
 	r->reason[r->n_reason++] = xstrdup(reason);
 }
 
-void
-prober_plan(struct prober *pr, const Linkwatch__Pb__Plan *plan, Linkwatch__Pb__PlanResult **result)
+/* Requests in 1,000 seconds, before any is refused. */
+static uint64_t
+rate_of(const Linkwatch__Pb__Plan *plan)
 {
-	Linkwatch__Pb__PlanResult *r = xcalloc(1, sizeof *r);
-	char why[160], id[4 * ID_MAX + 1];
+	uint64_t mpps = 0;
+
+	for (size_t i = 0; i < plan->n_link; i++)
+		if (plan->link[i]->step_ms > 0)
+			mpps += plan->link[i]->count * UINT64_C(1000000) / plan->link[i]->step_ms;
+	return mpps;
+}
+
+static void
+remove_others(struct prober *pr)
+{
 	size_t kept = 0;
 
-	linkwatch__pb__plan_result__init(r);
-	r->revision = plan->revision;
-	guard_begin(pr->guard);
-	for (size_t i = 0; i < pr->links; i++)
-		pr->link[i]->keep = false;
-	for (size_t i = 0; i < plan->n_link; i++) {
-		if (adopt(pr, plan->link[i], why, sizeof why))
-			continue;
-		log_escape(id, sizeof id, plan->link[i]->id, strnlen(plan->link[i]->id, ID_MAX));
-		log_warning("link=%s: refused: %s", id, why);
-		add_refusal(r, id, why);
-	}
 	for (size_t i = 0; i < pr->links; i++) {
 		if (pr->link[i]->keep)
 			pr->link[kept++] = pr->link[i];
@@ -465,10 +435,33 @@ prober_plan(struct prober *pr, const Linkwatch__Pb__Plan *plan, Linkwatch__Pb__P
 			link_remove(pr->link[i]);
 	}
 	pr->links = kept;
-	pr->refused = (uint32_t)r->n_link;
-	pr->revision = plan->revision;
-	log_notice("plan %016" PRIx64 ": %zu links, %zu refused", plan->revision, kept, r->n_link);
-	arm(pr);
+}
+
+void
+prober_plan(struct prober *pr, const Linkwatch__Pb__Plan *plan, Linkwatch__Pb__PlanResult **result)
+{
+	Linkwatch__Pb__PlanResult *r = xcalloc(1, sizeof *r);
+	struct hashmap *by_id = hashmap_new();
+	char why[160];
+
+	linkwatch__pb__plan_result__init(r);
+	r->revision = pr->revision = plan->revision;
+	guard_begin(pr->guard);
+	pr->plan_mpps = rate_of(plan);
+	pr->refused = 0;
+	for (size_t i = 0; i < pr->links; i++) {
+		pr->link[i]->keep = false;
+		(void)hashmap_put(by_id, pr->link[i]->target.id, pr->link[i]);
+	}
+	for (size_t i = 0; i < plan->n_link; i++)
+		if (!adopt(pr, by_id, plan->link[i], why, sizeof why))
+			refuse(pr, r, plan->link[i]->id, why);
+	hashmap_free(by_id);
+	remove_others(pr);
+	log_notice("plan %016" PRIx64 ": %zu links, %u refused", plan->revision, pr->links,
+	    pr->refused);
+	choose_tick(pr);
+	arm(pr, clock_mono(pr->env.clock).ns - pr->tick_ns);
 	*result = r;
 }
 
@@ -476,11 +469,7 @@ void
 prober_guard(struct prober *pr, struct guard *guard)
 {
 	pr->guard = guard;
-	for (size_t i = 0; i < pr->links; i++)
-		if (pr->link[i]->is_name) {
-			pr->link[i]->probe.to_len = 0;	/* until the new guard has seen it */
-			pr->link[i]->lookup_ns = 0;
-		}
+	addresses_guard(pr->addresses, guard);
 }
 
 void
@@ -490,7 +479,7 @@ prober_restart_kind(struct prober *pr, uint32_t kind)
 
 	for (size_t i = 0; i < pr->links; i++) {
 		struct link *l = pr->link[i];
-		struct sockaddr_storage to = l->probe.to;
+		union probe_address to = l->probe.to;
 		socklen_t len = l->probe.to_len;
 
 		if (l->target.kind != kind)
@@ -512,20 +501,22 @@ prober_restart_kind(struct prober *pr, uint32_t kind)
 int
 prober_new(struct prober **out, const struct prober_opts *opts)
 {
-	static const struct timeval second = { .tv_sec = 1 };
+	struct addresses_opts addresses = { .base = opts->env.base, .clock = opts->env.clock,
+		.rng = opts->env.rng, .resolver = opts->resolver, .guard = opts->guard,
+		.changed = on_address };
 	struct prober *pr = xcalloc(1, sizeof *pr);
 
 	pr->env = opts->env;
 	pr->env.done = on_done;
-	pr->resolver = opts->resolver;
 	pr->guard = opts->guard;
 	pr->sample = opts->sample;
 	pr->arg = opts->arg;
 	pr->schedule = schedule_new();
+	pr->tick_ns = TICK_MAX_NS;
+	pr->offset_ns = (int64_t)rng_below(pr->env.rng, NS_PER_S);
 	pr->wall_ns = wall_offset(pr);
 	pr->tick = evtimer_new(pr->env.base, on_tick, pr);
-	pr->second = event_new(pr->env.base, -1, EV_PERSIST, on_second, pr);
-	if (pr->tick == NULL || pr->second == NULL || evtimer_add(pr->second, &second) != 0) {
+	if (pr->tick == NULL || addresses_new(&pr->addresses, &addresses) != 0) {
 		prober_free(pr);
 		return -ENOMEM;
 	}
@@ -544,18 +535,23 @@ prober_free(struct prober *pr)
 	schedule_free(pr->schedule);
 	if (pr->tick != NULL)
 		event_free(pr->tick);
-	if (pr->second != NULL)
-		event_free(pr->second);
+	addresses_free(pr->addresses);
 	free(pr);
 }
 
 void
 prober_stat(struct prober *pr, struct prober_stat *out)
 {
+	struct addresses_stat names;
+
+	addresses_stat(pr->addresses, &names);
 	*out = (struct prober_stat){
 		.links = (uint32_t)pr->links, .refused = pr->refused, .revision = pr->revision,
 		.late_sends = pr->late_sends, .loop_lag_ns = pr->loop_lag_ns,
-		.clock_jumps = pr->clock_jumps, .resolver_failures = pr->resolver_failures,
+		.starved_steps = pr->starved_steps, .capped = pr->capped,
+		.guard_refused = pr->guard_refused, .produced = pr->produced,
+		.clock_jumps = pr->clock_jumps, .resolver_failures = names.failures,
+		.names_failing = names.failing,
 	};
 	pr->loop_lag_ns = 0;
 }

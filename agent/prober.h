@@ -19,12 +19,18 @@ struct guard;
 struct prober;
 struct resolver;
 
+#define PROBER_REFUSALS_MAX 500	/* told by name; a result must fit a frame */
+
 struct prober_stat {
 	uint32_t links, refused;
 	uint64_t revision;
 	uint64_t late_sends;
+	uint64_t starved_steps;		/* not observed for want of our own time or room */
+	uint64_t capped, guard_refused;	/* packets that cap and allow-list held back */
+	uint64_t produced;		/* samples */
 	int64_t loop_lag_ns;		/* worst since the last prober_stat() */
 	uint64_t clock_jumps, resolver_failures;
+	uint32_t names_failing;		/* names that do not resolve at present */
 };
 
 struct prober_opts {

@@ -40,6 +40,7 @@ sampler_fini(struct sampler *s)
 	for (unsigned i = 0; i < SAMPLER_OPEN; i++) {
 		free(s->step[i].fate);
 		free(s->step[i].rtt_100ns);
+		free(s->step[i].value);
 	}
 	*s = (struct sampler){ 0 };
 }
@@ -138,6 +139,8 @@ reply(struct sampler *s, struct sampler_step *st, uint8_t *fate, const struct pr
 	count_causes(st, r->causes);
 	if (r->values > 0) {
 		st->values = r->values < SAMPLE_VALUES ? r->values : SAMPLE_VALUES;
+		if (st->value == NULL)
+			st->value = xcalloc(SAMPLE_VALUES, sizeof *st->value);
 		memcpy(st->value, r->value, st->values * sizeof st->value[0]);
 	}
 }
@@ -227,7 +230,8 @@ sampler_close(struct sampler *s, uint64_t step, bool excused, struct sample *out
 	out->flags = st->flags | (out->sent == 0 ? SAMPLE_NOT_OBSERVED : 0);
 	list_causes(st, out);
 	out->values = st->values;
-	memcpy(out->value, st->value, st->values * sizeof st->value[0]);
+	if (st->values > 0)
+		memcpy(out->value, st->value, st->values * sizeof st->value[0]);
 	st->open = false;
 	return true;
 }

@@ -25,7 +25,7 @@ struct sampler_step {
 	uint8_t *fate;			/* enum fate of each request */
 	uint32_t *rtt_100ns;		/* of each request; packed at the end */
 	uint32_t values;
-	struct sample_value value[SAMPLE_VALUES];
+	struct sample_value *value;	/* SAMPLE_VALUES of them, once there was one */
 };
 
 struct sampler {

@@ -1,5 +1,5 @@
 /*
- * schedule.c - steps, slots and phases on a heap (pure).
+ * schedule.c - steps, slots and phases on two heaps (pure).
  */
 #include "agent/schedule.h"
 
@@ -10,18 +10,30 @@
 
 #define STEER 200			/* a step gives way by 1/200 at most */
 #define SNAP_NS NS_PER_MS		/* so near a multiple is on it */
-#define LATE_MIN_NS (5 * NS_PER_MS)
+#define LATE_MIN_NS (10 * NS_PER_MS)
 #define LATE_MAX_NS (100 * NS_PER_MS)
+#define SKIP_MIN_NS (20 * NS_PER_MS)	/* a little late is not left out, however short the slot */
 
-struct schedule {
-	struct schedule_entry **heap;
+enum { SEND, CLOSE };
+
+/* Keys stand in the heap: those of a thousand links are in a few cache lines then. */
+struct node { int64_t key; struct schedule_entry *entry; };
+
+struct heap {
+	int which;			/* SEND, CLOSE: of pos */
+	struct node *v;
 	size_t n, cap;
 };
+
+struct schedule { struct heap heap[2]; };
 
 struct schedule *
 schedule_new(void)
 {
-	return xcalloc(1, sizeof(struct schedule));
+	struct schedule *s = xcalloc(1, sizeof *s);
+
+	s->heap[CLOSE].which = CLOSE;
+	return s;
 }
 
 void
@@ -29,47 +41,82 @@ schedule_free(struct schedule *s)
 {
 	if (s == NULL)
 		return;
-	free(s->heap);
+	free(s->heap[SEND].v);
+	free(s->heap[CLOSE].v);
 	free(s);
 }
 
 static void
-put(struct schedule *s, size_t pos, struct schedule_entry *e)
+put(struct heap *h, size_t pos, struct node node)
 {
-	s->heap[pos] = e;
-	e->pos = pos;
+	h->v[pos] = node;
+	node.entry->pos[h->which] = pos;
 }
 
 static void
-sift_up(struct schedule *s, size_t pos)
+sift_up(struct heap *h, size_t pos)
 {
-	struct schedule_entry *e = s->heap[pos];
+	struct node node = h->v[pos];
 
-	while (pos > 0 && s->heap[(pos - 1) / 2]->due_ns > e->due_ns) {
-		put(s, pos, s->heap[(pos - 1) / 2]);
+	while (pos > 0 && h->v[(pos - 1) / 2].key > node.key) {
+		put(h, pos, h->v[(pos - 1) / 2]);
 		pos = (pos - 1) / 2;
 	}
-	put(s, pos, e);
+	put(h, pos, node);
 }
 
 static void
-sift_down(struct schedule *s, size_t pos)
+sift_down(struct heap *h, size_t pos)
 {
-	struct schedule_entry *e = s->heap[pos];
+	struct node node = h->v[pos];
 
 	for (;;) {
 		size_t child = 2 * pos + 1;
 
-		if (child >= s->n)
+		if (child >= h->n)
 			break;
-		if (child + 1 < s->n && s->heap[child + 1]->due_ns < s->heap[child]->due_ns)
+		if (child + 1 < h->n && h->v[child + 1].key < h->v[child].key)
 			child++;
-		if (s->heap[child]->due_ns >= e->due_ns)
+		if (h->v[child].key >= node.key)
 			break;
-		put(s, pos, s->heap[child]);
+		put(h, pos, h->v[child]);
 		pos = child;
 	}
-	put(s, pos, e);
+	put(h, pos, node);
+}
+
+/* The entry's key has become a later one. */
+static void
+heap_later(struct heap *h, struct schedule_entry *e, int64_t key)
+{
+	h->v[e->pos[h->which]].key = key;
+	sift_down(h, e->pos[h->which]);
+}
+
+static void
+heap_add(struct heap *h, struct schedule_entry *e, int64_t key)
+{
+	if (h->n == h->cap) {
+		h->cap = h->cap > 0 ? 2 * h->cap : 64;
+		h->v = xreallocarray(h->v, h->cap, sizeof *h->v);
+	}
+	put(h, h->n++, (struct node){ .key = key, .entry = e });
+	sift_up(h, e->pos[h->which]);
+}
+
+static void
+heap_remove(struct heap *h, struct schedule_entry *e)
+{
+	size_t pos = e->pos[h->which];
+	struct node last;
+
+	assert(pos < h->n && h->v[pos].entry == e);
+	last = h->v[--h->n];
+	if (last.entry == e)
+		return;
+	put(h, pos, last);
+	sift_up(h, pos);
+	sift_down(h, last.entry->pos[h->which]);
 }
 
 static int64_t
@@ -97,14 +144,6 @@ wall_start(const struct schedule_entry *e, int64_t wall_ns)
 	return off > -SNAP_NS && off < SNAP_NS ? t - off : t;
 }
 
-static void
-reckon_due(struct schedule_entry *e)
-{
-	e->due_ns = send_ns(e);
-	if (e->closings > 0 && e->close_ns[0] < e->due_ns)
-		e->due_ns = e->close_ns[0];
-}
-
 /* On to the next step, which gives way towards the multiples of wall time. */
 static void
 advance(struct schedule_entry *e, int64_t wall_ns)
@@ -119,6 +158,24 @@ advance(struct schedule_entry *e, int64_t wall_ns)
 	e->start_ns = start - off;
 	e->step++;
 	e->next = 0;
+}
+
+double
+schedule_phase(int64_t slot_ns, uint64_t mpps, int64_t offset_ns, double draw)
+{
+	static const int64_t grids[] = { 250 * NS_PER_MS, 100 * NS_PER_MS, 50 * NS_PER_MS,
+		20 * NS_PER_MS, 10 * NS_PER_MS };
+	int64_t most = mpps > 0 ? (int64_t)(SCHEDULE_TOGETHER * 1000 * NS_PER_S / mpps) : INT64_MAX;
+
+	for (size_t i = 0; i < sizeof grids / sizeof grids[0]; i++) {
+		int64_t grid = grids[i], points = slot_ns / grid;
+
+		if (grid > most || slot_ns % grid != 0 || points < 2)
+			continue;
+		return (double)((int64_t)(draw * (double)points) * grid + offset_ns % grid) /
+		    (double)slot_ns;
+	}
+	return draw;
 }
 
 void
@@ -140,32 +197,20 @@ schedule_add(struct schedule *s, struct schedule_entry *e, void *user, int64_t s
 	if (into < 0)
 		into += step_ns;
 	e->start_ns = now.ns + (into == 0 ? 0 : step_ns - into);
-	reckon_due(e);
-	if (s->n == s->cap) {
-		s->cap = s->cap > 0 ? 2 * s->cap : 64;
-		s->heap = xreallocarray(s->heap, s->cap, sizeof(struct schedule_entry *));
-	}
-	put(s, s->n++, e);
-	sift_up(s, e->pos);
+	e->send_ns = send_ns(e);
+	heap_add(&s->heap[SEND], e, e->send_ns);
 }
 
 void
 schedule_remove(struct schedule *s, struct schedule_entry *e)
 {
-	size_t pos = e->pos;
-	struct schedule_entry *last;
-
-	assert(pos < s->n && s->heap[pos] == e);
-	last = s->heap[--s->n];
-	if (last == e)
-		return;
-	put(s, pos, last);
-	sift_up(s, pos);
-	sift_down(s, last->pos);
+	heap_remove(&s->heap[SEND], e);
+	if (e->closings > 0)
+		heap_remove(&s->heap[CLOSE], e);
 }
 
 static void
-request_out(struct schedule_entry *e, int64_t wall_ns)
+request_out(struct schedule *s, struct schedule_entry *e, int64_t wall_ns)
 {
 	if (++e->next < e->count)
 		return;
@@ -173,17 +218,24 @@ request_out(struct schedule_entry *e, int64_t wall_ns)
 	e->closing[e->closings] = e->step;
 	e->close_ns[e->closings++] = e->start_ns + e->phase_ns +
 	    (int64_t)(e->count - 1) * e->slot_ns + e->timeout_ns;
+	if (e->closings == 1)
+		heap_add(&s->heap[CLOSE], e, e->close_ns[0]);
 	advance(e, wall_ns);
 }
 
 static void
-take_close(struct schedule_entry *e, struct schedule_action *out)
+take_close(struct schedule *s, struct schedule_entry *e, int64_t now_ns,
+    struct schedule_action *out)
 {
+	*out = (struct schedule_action){ .entry = e, .late_ns = now_ns - e->close_ns[0] };
 	out->what = SCHEDULE_CLOSE;
 	out->step = e->closing[0];
 	e->closing[0] = e->closing[1];
 	e->close_ns[0] = e->close_ns[1];
-	e->closings--;
+	if (--e->closings > 0)
+		heap_later(&s->heap[CLOSE], e, e->close_ns[0]);
+	else
+		heap_remove(&s->heap[CLOSE], e);
 }
 
 /* The step that is about to begin went by already: how it is told. */
@@ -203,37 +255,62 @@ take_missed(struct schedule_entry *e, int64_t now_ns, int64_t wall_ns, struct sc
 }
 
 bool
-schedule_next(struct schedule *s, struct mono now, int64_t wall_ns, struct schedule_action *out)
+schedule_closes(const struct schedule *s, struct mono now)
+{
+	return s->heap[CLOSE].n > 0 && s->heap[CLOSE].v[0].key <= now.ns;
+}
+
+/* Two steps of a link stand open at most: a third waits, if need be until it is due. */
+static bool
+may_send(const struct schedule_entry *e, int64_t now_ns, int64_t early_ns)
+{
+	return e->send_ns <= now_ns + early_ns && (e->closings < 2 || e->next > 0);
+}
+
+static bool
+is_too_late(const struct schedule_entry *e, int64_t late_ns)
+{
+	return late_ns >= e->slot_ns && late_ns >= SKIP_MIN_NS;
+}
+
+bool
+schedule_next(struct schedule *s, struct mono now, int64_t early_ns, int64_t wall_ns,
+    struct schedule_action *out)
 {
 	struct schedule_entry *e;
-	bool missed;
 
-	if (s->n == 0 || s->heap[0]->due_ns > now.ns)
-		return false;
-	e = s->heap[0];
-	missed = e->next == 0 && now.ns - e->start_ns >= e->step_ns + e->phase_ns;
-	*out = (struct schedule_action){ .entry = e, .late_ns = now.ns - e->due_ns };
 	/* samples of a link come in order: what was missed only after what is still open */
-	if (e->closings > 0 && (missed || e->close_ns[0] <= send_ns(e))) {
-		take_close(e, out);
-	} else if (missed) {
+	if (schedule_closes(s, now)) {
+		take_close(s, s->heap[CLOSE].v[0].entry, now.ns, out);
+		return true;
+	}
+	if (s->heap[SEND].n == 0 || !may_send(s->heap[SEND].v[0].entry, now.ns, early_ns))
+		return false;
+	e = s->heap[SEND].v[0].entry;
+	*out = (struct schedule_action){ .entry = e, .late_ns = now.ns - e->send_ns };
+	if (e->next == 0 && now.ns - e->start_ns >= e->step_ns + e->phase_ns) {
 		take_missed(e, now.ns, wall_ns, out);
 	} else {
-		out->what = out->late_ns >= e->slot_ns ? SCHEDULE_SKIP : SCHEDULE_SEND;
+		out->what = is_too_late(e, out->late_ns) ? SCHEDULE_SKIP : SCHEDULE_SEND;
 		out->step = e->step;
 		out->packet = e->next;
 		out->start_wall_ns = wall_start(e, wall_ns);
-		request_out(e, wall_ns);
+		request_out(s, e, wall_ns);
 	}
-	reckon_due(e);
-	sift_down(s, 0);
+	e->send_ns = send_ns(e);
+	heap_later(&s->heap[SEND], e, e->send_ns);
 	return true;
 }
 
 struct mono
 schedule_due(const struct schedule *s)
 {
-	return (struct mono){ s->n > 0 ? s->heap[0]->due_ns : INT64_MAX };
+	const struct heap *send = &s->heap[SEND], *close = &s->heap[CLOSE];
+	int64_t due = send->n > 0 ? send->v[0].key : INT64_MAX;
+
+	if (close->n > 0 && close->v[0].key + SCHEDULE_CLOSE_SLACK_NS < due)
+		due = close->v[0].key + SCHEDULE_CLOSE_SLACK_NS;
+	return (struct mono){ due };
 }
 
 int64_t

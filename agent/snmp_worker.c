@@ -556,10 +556,9 @@ snmp_worker_remove(struct snmp_worker *w, uint32_t device)
 
 int
 snmp_worker_poll(struct snmp_worker *w, uint32_t device, uint64_t token,
-    const struct sockaddr_storage *to, socklen_t len)
+    const struct sockaddr *to, socklen_t len)
 {
-	struct order o = { .kind = ORDER_POLL, .device = device, .token = token, .to = *to,
-		.len = len };
+	struct order o = { .kind = ORDER_POLL, .device = device, .token = token, .len = len };
 	bool full;
 
 	pthread_mutex_lock(&w->lock);
@@ -567,6 +566,7 @@ snmp_worker_poll(struct snmp_worker *w, uint32_t device, uint64_t token,
 	pthread_mutex_unlock(&w->lock);
 	if (full)
 		return -EAGAIN;
+	memcpy(&o.to, to, len);
 	give_order(w, &o);
 	return 0;
 }

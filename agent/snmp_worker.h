@@ -45,4 +45,4 @@ uint32_t snmp_worker_add(struct snmp_worker *, const struct target *target,
 void snmp_worker_remove(struct snmp_worker *, uint32_t device);
 /* Begins a poll.  0: one done() follows.  -EAGAIN: the queue is full. */
 int snmp_worker_poll(struct snmp_worker *, uint32_t device, uint64_t token,
-    const struct sockaddr_storage *to, socklen_t len);
+    const struct sockaddr *to, socklen_t len);

@@ -1,9 +1,8 @@
 /*
  * spool.c - batches on disk until the collector has them.
  *
- * Files beside those of the journal: "boot_id" (16 bytes, then the first number
- * of this numbering as 8 bytes, little endian), "gap" (spool_gap.h),
- * "cursor.acked", and "damaged.*".
+ * Files beside those of the journal: "boot_id" and "damaged.*" (spool_files.h),
+ * "gap" (spool_gap.h), and "cursor.acked".
  */
 #include "agent/spool.h"
 
@@ -13,13 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/spool_files.h"
 #include "agent/spool_gap.h"
 #include "common/journal.h"
 #include "common/mem.h"
 
-#define BOOT_FILE "boot_id"
-#define BOOT_FILE_LEN (BOOT_ID_LEN + 8)
-#define DAMAGED "damaged."
 #define CURSOR "acked"
 #define TELLERS 256			/* newest batches looked at for gaps that are told */
 #define CURSOR_EVERY 32			/* acknowledged batches between two saves */
@@ -47,6 +44,10 @@ struct spool {
 	uint64_t acked, saved;		/* highest acknowledged; as the cursor has it */
 	struct gaps gaps;
 	bool gaps_unsaved;
+	struct gap hole;		/* damaged batches that were met and are not yet lost */
+	uint64_t hole_end;		/* the last damaged number that was lost; 0: none */
+	uint64_t gone;			/* first number of a segment that was put aside; 0: none */
+	int64_t read_ns;		/* when the batch that was read last was written */
 	uint64_t dropped;
 	struct waiting *head, **tail;
 	uint64_t waiting_bytes, waiting_n;
@@ -56,24 +57,13 @@ struct spool {
 /* ------------------------------------------------------------ the numbering */
 
 static int
-boot_save(struct spool *s, const uint8_t id[BOOT_ID_LEN], uint64_t first)
-{
-	uint8_t file[BOOT_FILE_LEN];
-
-	memcpy(file, id, BOOT_ID_LEN);
-	for (unsigned i = 0; i < 8; i++)
-		file[BOOT_ID_LEN + i] = (uint8_t)(first >> 8 * i);
-	return disk_write_file(s->disk, BOOT_FILE, file, sizeof file);
-}
-
-static int
 boot_new(struct spool *s, uint64_t first)
 {
 	uint8_t id[BOOT_ID_LEN];
 	int rc;
 
 	s->rng->fill(s->rng, id, sizeof id);
-	rc = boot_save(s, id, first);
+	rc = spool_boot_save(s->disk, id, first);
 	if (rc != 0)
 		return rc;
 	memcpy(s->boot_id, id, sizeof id);
@@ -81,60 +71,7 @@ boot_new(struct spool *s, uint64_t first)
 	return 0;
 }
 
-static int
-boot_load(struct spool *s)
-{
-	void *data = NULL;
-	size_t n;
-	int rc = disk_read_file(s->disk, BOOT_FILE, BOOT_FILE_LEN, &data, &n);
-
-	if (rc == 0 && n != BOOT_FILE_LEN)
-		rc = -EBADMSG;
-	if (rc == 0) {
-		memcpy(s->boot_id, data, BOOT_ID_LEN);
-		for (unsigned i = 0; i < 8; i++)
-			s->numbering_first |=
-			    (uint64_t)((uint8_t *)data)[BOOT_ID_LEN + i] << 8 * i;
-	}
-	free(data);
-	return rc;
-}
-
 /* ------------------------------------------------------- opening and damage */
-
-struct names { char **v; size_t n; };
-
-static void
-collect_name(void *arg, const char *name)
-{
-	struct names *names = arg;
-
-	names->v = xreallocarray(names->v, names->n + 1, sizeof *names->v);
-	names->v[names->n++] = xstrdup(name);
-}
-
-/* Everything but the gaps gets a new name; what had one from an earlier time goes. */
-static int
-put_aside(struct spool *s)
-{
-	struct names names = { 0 };
-	int rc = s->disk->ops->list(s->disk, collect_name, &names);
-
-	for (size_t i = 0; i < names.n; i++)
-		if (rc == 0 && strncmp(names.v[i], DAMAGED, strlen(DAMAGED)) == 0)
-			rc = s->disk->ops->unlink(s->disk, names.v[i]);
-	for (size_t i = 0; i < names.n; i++) {
-		char *to = xasprintf(DAMAGED "%s", names.v[i]);
-
-		if (rc == 0 && strncmp(names.v[i], DAMAGED, strlen(DAMAGED)) != 0 &&
-		    strcmp(names.v[i], "gap") != 0)
-			rc = s->disk->ops->rename(s->disk, names.v[i], to);
-		free(to);
-		free(names.v[i]);
-	}
-	free(names.v);
-	return rc != 0 ? rc : s->disk->ops->sync_dir(s->disk);
-}
 
 /* A new spool where a damaged one was. */
 static int
@@ -147,7 +84,7 @@ begin_anew(struct spool *s, struct wall now, struct journal_recovery *rec)
 	gaps_add(&all, GAP_DAMAGED, &lost);
 	rc = gaps_save(&all, s->disk);
 	if (rc == 0)
-		rc = put_aside(s);
+		rc = spool_put_aside(s->disk);
 	if (rc == 0)
 		rc = journal_open(&s->journal, s->disk, &s->journal_opts, rec);
 	if (rc == 0)
@@ -192,6 +129,48 @@ save_cursor(struct spool *s)
 	return rc != 0 ? rc : write_cursor(s);
 }
 
+static void
+account(struct spool *s, enum gap_reason reason, const struct gap *lost)
+{
+	gaps_add(&s->gaps, reason, lost);
+	s->dropped += lost->count;
+	s->gaps_unsaved = true;
+}
+
+static bool
+names(const struct gap *g, const struct gap *part)
+{
+	return g->any && g->first_seq <= part->first_seq && g->last_seq >= part->last_seq;
+}
+
+/*
+ * Counts the damaged batches as lost when all before them is acknowledged; one stretch at a time,
+ * so that the Gap names no sound batch between two.
+ */
+static void
+settle_hole(struct spool *s)
+{
+	struct gap *h = &s->hole;
+	const struct gap *waiting = &s->gaps.gap[GAP_DAMAGED];
+
+	if (!h->any || h->first_seq > s->acked + 1)
+		return;
+	if (h->first_seq <= s->acked)
+		h->first_seq = s->acked + 1;
+	if (h->last_seq > s->acked) {
+		bool known = names(waiting, h) || names(&s->gaps.telling[GAP_DAMAGED], h);
+
+		if (waiting->any && !known)
+			return;
+		if (!known)
+			account(s, GAP_DAMAGED, h);
+		s->acked = h->last_seq;
+	}
+	if (h->last_seq > s->hole_end)
+		s->hole_end = h->last_seq;
+	h->any = false;
+}
+
 /* Does one of the newest batches tell what is being told? */
 static bool
 is_told(struct spool *s, uint64_t next_seq)
@@ -215,19 +194,35 @@ resolve_gaps(struct spool *s, uint64_t next_seq)
 	s->gaps_unsaved = true;
 }
 
+/* Goes on behind the damage, or anew if nothing can be read (*anew). */
+static int
+mend(struct spool *s, struct wall now, struct journal_recovery *rec, bool *anew)
+{
+	int rc;
+
+	spool_remove_aside(s->disk);
+	rc = journal_repair(s->disk, now, &s->gone);
+	if (rc == 0)
+		rc = journal_open(&s->journal, s->disk, &s->journal_opts, rec);
+	*anew = rc == -ENOENT || rc == -EBADMSG;
+	return *anew ? begin_anew(s, now, rec) : rc;
+}
+
 static int
 open_journal(struct spool *s, struct wall now, char *why, size_t n)
 {
 	struct journal_recovery rec;
 	char damage[sizeof rec.detail];
+	bool anew;
 	int rc = journal_open(&s->journal, s->disk, &s->journal_opts, &rec);
 
 	why[0] = '\0';
 	if (rc == -EBADMSG) {
 		memcpy(damage, rec.detail, sizeof damage);
-		rc = begin_anew(s, now, &rec);
+		rc = mend(s, now, &rec, &anew);
 		if (rc == 0)
-			snprintf(why, n, "damaged, put aside, begun anew: %s", damage);
+			snprintf(why, n, "damaged, %s: %s", anew ? "put aside, begun anew" :
+			    "what can be read is still sent", damage);
 	} else if (rc == 0 && rec.torn_bytes > 0) {
 		snprintf(why, n, "cut a torn tail of %" PRIu64 " bytes", rec.torn_bytes);
 	}
@@ -240,25 +235,40 @@ open_journal(struct spool *s, struct wall now, char *why, size_t n)
 	return 0;
 }
 
+/* What the first segments held is damaged: nothing of it can be sent. */
+static void
+lose_front(struct spool *s, uint64_t first_seq, struct wall now)
+{
+	s->hole = (struct gap){ .any = true, .from_ns = now.ns, .to_ns = now.ns,
+		.first_seq = s->gone > s->acked ? s->gone : s->acked + 1, .last_seq = first_seq - 1 };
+	if (s->gone == 0 || s->hole.first_seq > s->hole.last_seq)
+		s->hole.any = false;
+	else
+		s->acked = s->hole.first_seq - 1;
+	settle_hole(s);
+}
+
 static int
-open_state(struct spool *s, char *why, size_t n)
+open_state(struct spool *s, struct wall now, char *why, size_t n)
 {
 	struct journal_stat js;
 	const struct gap *lost;
 	uint64_t cursor = 0;
-	int rc = boot_load(s);
+	int rc = spool_boot_load(s->disk, s->boot_id, &s->numbering_first);
 
 	journal_stat(s->journal, &js);
 	if (rc == -ENOENT || rc == -EBADMSG)	/* batches of an unknown numbering: all are new */
 		rc = boot_new(s, js.first_seq);
 	if (rc != 0) {
-		snprintf(why, n, "%s: %s", BOOT_FILE, strerror(-rc));
+		snprintf(why, n, "boot_id: %s", strerror(-rc));
 		return rc;
 	}
 	if (journal_cursor_load(s->disk, CURSOR, &cursor) == 0 && cursor > 0)
 		s->acked = cursor - 1;
 	if (s->acked >= js.next_seq)
 		s->acked = js.next_seq - 1;
+	if (s->acked + 1 < js.first_seq)
+		lose_front(s, js.first_seq, now);
 	if (s->acked + 1 < js.first_seq)
 		s->acked = js.first_seq - 1;
 	if (s->acked + 1 < s->numbering_first)
@@ -295,7 +305,7 @@ spool_open(struct spool **out, struct disk *disk, struct rng *rng, const struct 
 	gaps_load(&s->gaps, disk);
 	rc = open_journal(s, now, why, n);
 	if (rc == 0)
-		rc = open_state(s, why, n);
+		rc = open_state(s, now, why, n);
 	if (rc != 0)
 		spool_close(s);
 	else
@@ -410,6 +420,7 @@ static int
 reopen(struct spool *s, struct wall now)
 {
 	struct journal_recovery rec;
+	bool anew;
 	int rc;
 
 	close_reader(s);
@@ -423,20 +434,17 @@ reopen(struct spool *s, struct wall now)
 	}
 	if (rc != -EBADMSG)
 		return rc;
-	rc = begin_anew(s, now, &rec);
+	rc = mend(s, now, &rec, &anew);
 	if (rc != 0)
 		return rc;
+	if (!anew) {
+		drop_if_written(s);
+		resolve_gaps(s, next_seq(s));
+		return 0;
+	}
 	s->opened_next = rec.next_seq;
 	s->acked = s->saved = 0;
 	return boot_new(s, rec.first_seq);
-}
-
-static void
-account(struct spool *s, enum gap_reason reason, const struct gap *lost)
-{
-	gaps_add(&s->gaps, reason, lost);
-	s->dropped += lost->count;
-	s->gaps_unsaved = true;
 }
 
 /* Keeps b for later; what does not fit any more is lost, and counted. */
@@ -513,7 +521,8 @@ keep_bounds(struct spool *s)
 	if (to > s->acked + 1) {
 		count_lost(s, s->acked + 1, to, &lost);
 		account(s, GAP_SPOOL_FULL, &lost);
-		s->acked = to - 1;
+		if (s->acked < to - 1)
+			s->acked = to - 1;
 	}
 	rc = write_account(s);		/* before it goes */
 	if (rc != 0)
@@ -544,6 +553,8 @@ spool_flush(struct spool *s, struct wall now)
 		rc = keep_bounds(s);
 	if (rc == 0)
 		(void)write_account(s);	/* if it fails: with the next step */
+	if (rc == 0 && s->acked - s->saved >= CURSOR_EVERY)
+		(void)save_cursor(s);	/* old, it costs a repeat, not a loss */
 	s->error = rc;
 	return rc;
 }
@@ -597,16 +608,44 @@ under_this_boot(struct spool *s, struct spool_batch *out)
 	return 0;
 }
 
+/* The reader met damage where seq should stand: *r is the first batch behind it.  As spool_get(). */
+static int
+pass_damage(struct spool *s, uint64_t seq, struct journal_record *r)
+{
+	struct journal_stat js;
+	uint64_t found;
+	int rc = journal_reader_skip(s->reader, &found);
+
+	if (rc == 1)
+		rc = journal_reader_next(s->reader, r);
+	if (rc < 0)
+		return rc;
+	journal_stat(s->journal, &js);
+	if (rc == 0) {			/* nothing sound behind it: it goes up to the end */
+		found = js.synced_seq + 1;
+		r->wall.ns = s->read_ns;
+	}
+	s->hole = (struct gap){ .any = true, .to_ns = r->wall.ns,
+		.from_ns = s->read_ns < r->wall.ns ? s->read_ns : r->wall.ns,
+		.first_seq = seq > js.first_seq ? seq : js.first_seq, .last_seq = found - 1 };
+	settle_hole(s);
+	return rc;
+}
+
 int
 spool_get(struct spool *s, uint64_t seq, struct spool_batch *out)
 {
 	struct journal_record r;
+	struct journal_stat js;
 	int rc = 0;
 
 	if (s->journal == NULL)
 		return 0;
 	if (seq < s->numbering_first)
 		seq = s->numbering_first;
+	journal_stat(s->journal, &js);
+	if (seq > js.synced_seq)
+		return 0;
 	if (s->reader == NULL || s->reader_seq != seq)
 		rc = open_reader(s, seq);
 	if (rc != 0)
@@ -614,12 +653,15 @@ spool_get(struct spool *s, uint64_t seq, struct spool_batch *out)
 	rc = journal_reader_next(s->reader, &r);
 	if (rc == -ESTALE)
 		rc = journal_reader_next(s->reader, &r);
+	if (rc == -EBADMSG || rc == -EIO)
+		rc = pass_damage(s, seq, &r);
 	if (rc <= 0) {
 		if (rc < 0)
 			close_reader(s);
 		return rc;
 	}
 	s->reader_seq = r.seq + 1;
+	s->read_ns = r.wall.ns;
 	*out = (struct spool_batch){ .seq = r.seq, .data = r.data, .len = r.len };
 	rc = under_this_boot(s, out);
 	return rc != 0 ? rc : 1;
@@ -641,12 +683,9 @@ spool_ack(struct spool *s, uint64_t seq)
 	if (seq <= s->acked)
 		return 0;
 	s->acked = seq;
-	if (s->acked - s->saved < CURSOR_EVERY)
-		return 0;
-	rc = save_cursor(s);
-	if (s->gaps_unsaved)
-		return rc;
-	return journal_purge(s->journal, s->acked + 1);
+	settle_hole(s);
+	rc = write_account(s);
+	return rc != 0 ? rc : journal_purge(s->journal, s->acked + 1);
 }
 
 bool
@@ -675,6 +714,15 @@ spool_boot_id(const struct spool *s)
 	return s->boot_id;
 }
 
+/* Behind what is gone, of another numbering or damaged. */
+static uint64_t
+first_to_send(const struct spool *s, uint64_t first)
+{
+	if (first < s->numbering_first)
+		first = s->numbering_first;
+	return first > s->hole_end ? first : s->hole_end + 1;
+}
+
 void
 spool_stat(const struct spool *s, struct spool_stat *out)
 {
@@ -683,7 +731,7 @@ spool_stat(const struct spool *s, struct spool_stat *out)
 	if (s->journal != NULL)
 		journal_stat(s->journal, &js);
 	*out = (struct spool_stat){
-		.first_seq = js.first_seq > s->numbering_first ? js.first_seq : s->numbering_first,
+		.first_seq = first_to_send(s, js.first_seq),
 		.next_seq = js.next_seq, .acked_seq = s->acked, .bytes = js.bytes,
 		.batches = s->waiting_n, .dropped_samples = s->dropped,
 		.memory_bytes = s->waiting_bytes, .error = s->error,

@@ -8,15 +8,18 @@
  *  - A batch can be read only when it is durable, so nothing is ever sent that
  *    a crash could take back.
  *  - Acknowledged batches leave by whole segments; the first that is not yet
- *    acknowledged is kept in the cursor "acked".
+ *    acknowledged is kept in the cursor "acked", which is written with a put, and
+ *    not with each.
  *  - Bounded: beyond max_bytes the oldest go, acknowledged or not.  What was lost
  *    goes as a Gap into the next batch: first the file "gap" is written, then
  *    the batches go, so that a crash in between loses neither.
  *  - A disk that is full or fails does not stop the agent: up to memory_bytes of
  *    packed batches wait in memory, after that the newest are dropped, as a Gap
  *    too.
- *  - A damaged spool is put aside (files "damaged.*", the last one only) and a
- *    new one is begun, with a Gap that says so.
+ *  - What is damaged is passed over: batches before and behind it are still sent,
+ *    and a Gap names the numbers between, with count 0: nobody knows how many
+ *    samples they had.  Only a spool of which nothing can be read is put aside
+ *    (files "damaged.*", the last one only) and begun anew, with a Gap that says so.
  */
 #pragma once
 
@@ -39,7 +42,7 @@ struct spool_opts {
 };
 
 struct spool_stat {
-	uint64_t first_seq;		/* oldest batch that stands */
+	uint64_t first_seq;		/* from here on it holds every batch, or will say which are damaged */
 	uint64_t next_seq;		/* of the next batch */
 	uint64_t acked_seq;		/* highest acknowledged; 0: none */
 	uint64_t batches;		/* that wait for an acknowledgement, in memory too */
@@ -76,8 +79,11 @@ int spool_put(struct spool *, struct batch_builder *b, struct wall now);
 int spool_flush(struct spool *, struct wall now);
 
 /*
- * 1: *out is the durable batch seq, or the first after it if seq is gone.  0: none yet.
- * -errno: damage; the caller logs it, spool_restart() is the way out.
+ * 1: *out is the durable batch seq, or the first after it if seq is gone or damaged.  0: none yet, or
+ * none before an earlier damage is told.  -errno: the disk does not answer; try again later.
+ *
+ * What is damaged counts as lost when all before it is acknowledged, and stat.first_seq is behind it
+ * from then on.
  */
 int spool_get(struct spool *, uint64_t seq, struct spool_batch *out);
 

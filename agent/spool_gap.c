@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/batch.h"
 #include "common/mem.h"
 #include "common/model.h"
 
@@ -97,7 +98,7 @@ add_message(struct gaps *g, const Linkwatch__Pb__Gap *m)
 int
 gap_count_batch(struct gap *lost, struct gaps *again, const void *data, size_t len, bool numbered)
 {
-	Linkwatch__Pb__Batch *b = linkwatch__pb__batch__unpack(NULL, len, data);
+	Linkwatch__Pb__Batch *b = batch_unpack(data, len);
 	int64_t at, end;
 
 	if (b == NULL)
@@ -169,7 +170,7 @@ gaps_pack(const struct gaps *g, const uint8_t *boot_id, uint64_t seq, uint8_t **
 static int
 gaps_unpack(struct gaps *g, const void *data, size_t len, bool is_file)
 {
-	Linkwatch__Pb__Batch *b = linkwatch__pb__batch__unpack(NULL, len, data);
+	Linkwatch__Pb__Batch *b = batch_unpack(data, len);
 	struct gaps telling = { 0 };
 	size_t fresh;
 

@@ -194,6 +194,7 @@ fill_snmp(struct target *out, const Linkwatch__Pb__Link *l)
 	out->interface = copy_or_null(l->interface);
 	out->alias = copy_or_null(l->alias);
 	out->host_values = l->host;
+	out->oid = xcalloc(l->n_oid, sizeof *out->oid);
 	for (size_t i = 0; i < l->n_oid; i++)
 		out->oid[out->oids++] = (struct target_oid){
 			.oid = xstrdup(l->oid[i]),
@@ -205,6 +206,7 @@ fill_snmp(struct target *out, const Linkwatch__Pb__Link *l)
 int
 target_init(struct target *out, const Linkwatch__Pb__Link *l, char *why, size_t n)
 {
+	struct sockaddr_storage to;
 	int rc = check_numbers(l, why, n);
 
 	*out = (struct target){ .kind = l->probe };
@@ -223,6 +225,9 @@ target_init(struct target *out, const Linkwatch__Pb__Link *l, char *why, size_t 
 		return snprintf(why, n, "source is of the other address family"), -EINVAL;
 	if (out->source_len > 0)
 		out->family = out->source.ss_family;
+	if (out->family != AF_UNSPEC && target_literal(l->target, 0, &to) > 0 &&
+	    to.ss_family != out->family)
+		return snprintf(why, n, "target is an address of the other family"), -EINVAL;
 	memcpy(out->id, l->id, strlen(l->id) + 1);
 	out->host = xstrdup(l->target);
 	out->port = (uint16_t)(l->probe == PROBE_ICMP ? 0 : l->port);
@@ -254,6 +259,7 @@ target_fini(struct target *t)
 	free(t->server_name);
 	for (size_t i = 0; i < t->oids; i++)
 		free(t->oid[i].oid);
+	free(t->oid);
 	*t = (struct target){ 0 };
 }
 

@@ -43,7 +43,7 @@ struct target {
 	char *credential, *interface;	/* snmp; NULL: none */
 	char *alias;			/* snmp: pattern of ifAlias; NULL: none */
 	bool host_values;		/* snmp: CPU, memory, storage */
-	struct target_oid oid[TARGET_OIDS_MAX];
+	struct target_oid *oid;
 	size_t oids;
 	struct sockaddr_storage source;	/* source_len 0: any */
 	socklen_t source_len;

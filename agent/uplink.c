@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "agent/spool.h"
+#include "common/batch.h"
 #include "common/frame.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -48,6 +49,7 @@ struct uplink {
 
 	uint8_t boot_id[BOOT_ID_LEN];	/* as in HELLO of this session */
 	uint32_t window;
+	bool plain;			/* the collector reads no other batches */
 	bool paused;
 	uint64_t next_send, acked, sent_max;
 	struct mono hold;		/* no batch before */
@@ -180,8 +182,8 @@ send_hello(struct uplink *u)
 	if (memcmp(u->boot_id, spool_boot_id(u->spool), sizeof u->boot_id) != 0)
 		u->sent_max = 0;
 	memcpy(u->boot_id, spool_boot_id(u->spool), sizeof u->boot_id);
-	hello.version_min = UPLINK_VERSION_MIN;
-	hello.version_max = UPLINK_VERSION_MAX;
+	hello.version_min = PROTOCOL_MIN;
+	hello.version_max = PROTOCOL_MAX;
 	hello.software = LW_VERSION;
 	hello.boot_id.data = u->boot_id;
 	hello.boot_id.len = sizeof u->boot_id;
@@ -212,10 +214,28 @@ may_send_batch(const struct uplink *u, struct mono now)
 	    u->next_send - 1 - u->acked < u->window && conn_queued(u->conn) < UPLINK_BYTES;
 }
 
+static int
+send_batch(struct uplink *u, const struct spool_batch *b)
+{
+	uint8_t *plain;
+	size_t len;
+	int rc;
+
+	if (!u->plain)
+		return conn_send(u->conn, FRAME_BATCH, b->data, b->len);
+	rc = batch_to_plain(b->data, b->len, &plain, &len);
+	if (rc != 0)
+		return rc;
+	rc = conn_send(u->conn, FRAME_BATCH, plain, len);
+	free(plain);
+	return rc;
+}
+
 static void
 send_batches(struct uplink *u, struct mono now)
 {
 	struct spool_batch b;
+	struct spool_stat st;
 	int rc;
 
 	while (may_send_batch(u, now)) {
@@ -230,12 +250,15 @@ send_batches(struct uplink *u, struct mono now)
 			return;
 		}
 		if (b.seq != u->next_send) {
+			spool_stat(u->spool, &st);
+			if (st.acked_seq + 1 < b.seq)
+				return;		/* damage: what stands before it must arrive first */
 			/* dropped under our feet: the next HELLO says so */
 			fail(u, "batches up to %" PRIu64 " were dropped from the spool", b.seq - 1);
 			u->due = now;
 			return;
 		}
-		rc = conn_send(u->conn, FRAME_BATCH, b.data, b.len);
+		rc = send_batch(u, &b);
 		if (rc != 0) {
 			fail(u, "cannot send batch %" PRIu64 ": %s", b.seq, strerror(-rc));
 			return;
@@ -366,7 +389,7 @@ on_welcome(struct uplink *u, const Linkwatch__Pb__Welcome *w)
 	char detail[DETAIL_MAX];
 	struct spool_stat st;
 
-	if (w->version < UPLINK_VERSION_MIN || w->version > UPLINK_VERSION_MAX) {
+	if (w->version < PROTOCOL_MIN || w->version > PROTOCOL_MAX) {
 		fail(u, "collector speaks version %u", w->version);
 		return;
 	}
@@ -384,6 +407,7 @@ on_welcome(struct uplink *u, const Linkwatch__Pb__Welcome *w)
 	    w->window < UPLINK_WINDOW_MAX ? w->window : UPLINK_WINDOW_MAX;
 	if (w->acked_seq > 0)
 		(void)spool_ack(u->spool, w->acked_seq);
+	u->plain = w->version < PROTOCOL_SHORT;
 	u->acked = w->acked_seq + 1 < st.first_seq ? st.first_seq - 1 : w->acked_seq;
 	u->next_send = u->acked + 1;
 	u->paused = false;

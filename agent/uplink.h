@@ -14,6 +14,7 @@
  *    unacknowledged.  Acks are cumulative; the spool is told up to the ack and
  *    no further.  An ack for what was never sent ends the session.
  *  - After a reconnect it goes on behind Welcome.acked_seq.
+ *  - A collector that speaks less than PROTOCOL_SHORT is sent plain batches.
  *  - Back-off doubles from 0.5 s to 60 s with jitter of a half, and goes through the
  *    list of collectors in turn; it is forgotten after 30 s of UP.
  *  - REFUSAL of a batch with drop: the batch is left out, counted and told to ops->refused.
@@ -38,8 +39,6 @@ struct uplink;
 
 enum uplink_state { UPLINK_WAITING, UPLINK_CONNECTING, UPLINK_GREETING, UPLINK_UP };
 
-#define UPLINK_VERSION_MIN 1
-#define UPLINK_VERSION_MAX 1
 #define UPLINK_WINDOW_MAX 1024
 #define UPLINK_BYTES (2 * 1024 * 1024)	/* handed to conn and not yet written by it */
 

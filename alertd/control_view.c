@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "alertd/shell.h"
+#include "common/health.h"
 
 static double
 seconds(struct wall t)
@@ -86,7 +87,7 @@ view_agent(const struct shell *sh, const struct agent_view *v)
 	double days = (double)(h->cert_not_after_ns - sh->now.ns) / (86400.0 * NS_PER_S);
 
 	snprintf(revision, sizeof(revision), "%016" PRIx64, h->plan_revision);
-	return json_pack("{ss ss ss ss ss ss sb sb sf sf ss ss ss sI sI so sI sI so sI}", "agent",
+	return json_pack("{ss ss ss ss ss ss sb sb sf sf ss ss ss sI sI so sI sI so sI so}", "agent",
 	    v->agent, "vendor", or_empty(c->vendor), "vendor_code",
 	    vendor_code(sh, or_empty(c->vendor)), "zone", or_empty(c->zone), "name_zh",
 	    or_empty(c->name_zh), "name_en", or_empty(c->name_en), "connected", v->connected,
@@ -98,7 +99,7 @@ view_agent(const struct shell *sh, const struct agent_view *v)
 	    "spool_batches", (json_int_t)h->spool_batches, "spool_dropped",
 	    (json_int_t)h->spool_dropped, "cert_days",
 	    h->cert_not_after_ns != 0 ? json_real(floor(days * 10) / 10) : json_null(),
-	    "incident", (json_int_t)v->incident);
+	    "incident", (json_int_t)v->incident, "health", health_json(v->health));
 }
 
 /* ------------------------------------------------------------------ status */

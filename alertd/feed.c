@@ -189,7 +189,7 @@ batch_record(struct feed *f, const Linkwatch__Pb__FeedRecord *r)
 	bool good = false;
 
 	if (stored != NULL && id_is_valid(stored->agent))
-		batch = linkwatch__pb__batch__unpack(NULL, stored->batch.len, stored->batch.data);
+		batch = batch_unpack(stored->batch.data, stored->batch.len);
 	if (batch != NULL && batch_check(batch, why, sizeof(why)) == 0) {
 		good = true;
 		batch_cursor_init(&cursor, batch);
@@ -321,7 +321,8 @@ on_opened(void *arg, struct conn *conn, const struct identity *peer)
 	(void)conn;
 	(void)peer;
 	gethostname(host, sizeof(host) - 1);
-	hello.version_min = hello.version_max = FRAME_VERSION;
+	hello.version_min = PROTOCOL_MIN;
+	hello.version_max = PROTOCOL_MAX;
 	hello.software = (char *)(uintptr_t)LW_VERSION;
 	hello.wall_ns = clock_wall(f->opts.clock).ns;
 	hello.host = host;

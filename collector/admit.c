@@ -330,6 +330,24 @@ judge_number(const struct admit_numbering *nb, uint64_t seq, uint64_t hello_firs
 	}
 }
 
+/*
+ * Was this very batch taken with plain columns, when its agent spoke to a collector of an older
+ * protocol?  That collector stopped before it could acknowledge, and this one took its place.
+ */
+static bool
+is_other_form(const struct admit_numbering *nb, uint64_t seq, const uint8_t *bytes, size_t len)
+{
+	uint8_t *plain;
+	size_t n;
+	bool same;
+
+	if (batch_to_plain(bytes, len, &plain, &n) != 0)
+		return false;
+	same = admit_hash(plain, n) == nb->hash[seq % ADMIT_HASHES];
+	free(plain);
+	return same;
+}
+
 /* Ownership and times; the shape is sound. */
 static void
 judge_content(const struct admit *a, const char *agent, const Linkwatch__Pb__Batch *b,
@@ -387,6 +405,7 @@ judge(const struct admit *a, const char *agent, const uint8_t boot[BOOT_ID_LEN],
     uint64_t hello_first, const Linkwatch__Pb__Batch *b, const uint8_t *bytes, size_t len,
     struct wall now, struct admit_result *r)
 {
+	const struct admit_numbering *nb;
 	uint8_t front[BOOT_ID_LEN];
 	uint64_t front_seq;
 	int code;
@@ -397,7 +416,12 @@ judge(const struct admit *a, const char *agent, const uint8_t boot[BOOT_ID_LEN],
 		return;
 	}
 	r->seq = b->seq;
-	judge_number(admit_numbering_find(a, agent, boot), b->seq, hello_first, b, r);
+	nb = admit_numbering_find(a, agent, boot);
+	judge_number(nb, b->seq, hello_first, b, r);
+	if (r->forked && is_other_form(nb, b->seq, bytes, len)) {
+		r->verdict = ADMIT_REPEAT;
+		r->forked = r->drop = false;
+	}
 	if (r->verdict != ADMIT_TAKE)
 		return;
 	if (!admit_peek(bytes, len, front, &front_seq) || front_seq != b->seq ||
@@ -423,7 +447,7 @@ admit_batch(const struct admit *a, const char *agent, const uint8_t boot[BOOT_ID
 	memset(r, 0, sizeof *r);
 	r->hash = admit_hash(bytes, len);
 	if (len <= ADMIT_BATCH_MAX)
-		b = linkwatch__pb__batch__unpack(NULL, len, bytes);
+		b = batch_unpack(bytes, len);
 	if (b == NULL) {
 		judge_garbage(a, agent, boot, first_seq, bytes, len, r);
 		return;

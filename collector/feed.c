@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/batch.h"
 #include "common/frame.h"
 #include "common/journal.h"
 #include "common/linkwatch.pb-c.h"
@@ -30,15 +31,17 @@ struct feed {
 	uint64_t saved;
 	struct mono saved_at;
 	uint32_t window;
+	bool plain;			/* batches go with plain columns */
 };
 
 struct feed *
-feed_new(struct conn *conn, struct disk *disk, const char *id)
+feed_new(struct conn *conn, struct disk *disk, const char *id, bool plain)
 {
 	struct feed *f = xcalloc(1, sizeof *f);
 
 	f->conn = conn;
 	f->disk = disk;
+	f->plain = plain;
 	snprintf(f->cursor, sizeof f->cursor, "feed-%.58s", id);
 	return f;
 }
@@ -110,12 +113,39 @@ feed_ack(struct feed *f, uint64_t seq)
 	return 0;
 }
 
+/* The StoredBatch with plain columns, malloc'd into *out; NULL: it goes as it stands. */
+static void
+make_plain(const struct journal_record *r, uint8_t **out, size_t *len)
+{
+	Linkwatch__Pb__StoredBatch *sb = linkwatch__pb__stored_batch__unpack(NULL, r->len, r->data);
+	ProtobufCBinaryData plain = { 0 }, stored;
+
+	*out = NULL;
+	if (sb != NULL && batch_to_plain(sb->batch.data, sb->batch.len, &plain.data, &plain.len) == 0) {
+		stored = sb->batch;
+		sb->batch = plain;
+		*len = linkwatch__pb__stored_batch__get_packed_size(sb);
+		*out = xmalloc(*len);
+		linkwatch__pb__stored_batch__pack(sb, *out);
+		sb->batch = stored;
+		free(plain.data);
+	}
+	if (sb != NULL)
+		linkwatch__pb__stored_batch__free_unpacked(sb, NULL);
+}
+
 static int
 send_record(struct feed *f, const struct journal_record *r, uint64_t lost)
 {
 	const uint8_t *p = r->data;
+	uint8_t *plain = NULL;
 	size_t left = r->len;
 	int e;
+
+	if (f->plain && r->type == JREC_BATCH)
+		make_plain(r, &plain, &left);
+	if (plain != NULL)
+		p = plain;
 
 	do {
 		Linkwatch__Pb__FeedRecord m = LINKWATCH__PB__FEED_RECORD__INIT;
@@ -132,6 +162,7 @@ send_record(struct feed *f, const struct journal_record *r, uint64_t lost)
 		lost = 0;
 		e = conn_send_message(f->conn, FRAME_FEED_RECORD, &m.base);
 	} while (e == 0 && left > 0);
+	free(plain);
 	return e;
 }
 

@@ -21,8 +21,9 @@
 
 struct feed;
 
-/* conn and disk are borrowed; id names the cursor. */
-struct feed *feed_new(struct conn *conn, struct disk *disk, const char *id);
+/* conn and disk are borrowed; id names the cursor; plain: the peer reads no batches with samples in
+ * short. */
+struct feed *feed_new(struct conn *conn, struct disk *disk, const char *id, bool plain);
 void feed_free(struct feed *);		/* saves the cursor; NULL is allowed */
 
 /* 0; -ERANGE with a line in why; or -errno of the journal. */

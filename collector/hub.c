@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/frame.h"
 #include "common/links.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -23,8 +24,6 @@
 #define CHECKPOINT_NS (60 * NS_PER_S)
 #define ALIVE_NS (5 * NS_PER_S)
 #define STOP_RETRY_MS 1000
-#define VERSION_MIN 1
-#define VERSION_MAX 1
 
 /* --------------------------------------------------------------- appending */
 
@@ -36,6 +35,16 @@ hub_touch(struct hub *h)
 	h->dirty = true;
 	if (h->o.dirty != NULL)
 		h->o.dirty(h->o.arg);
+}
+
+void
+hub_hurry(struct hub *h)
+{
+	if (h->hurried || h->stalled)
+		return;
+	h->hurried = true;
+	if (h->o.hurry != NULL)
+		h->o.hurry(h->o.arg);
 }
 
 static void
@@ -182,8 +191,8 @@ hub_open(struct hub **out, const struct hub_opts *opts, char *why, size_t n)
 	if (h->o.hello_ns == 0)
 		h->o.hello_ns = 10 * NS_PER_S;
 	if (h->o.version_max == 0) {
-		h->o.version_min = VERSION_MIN;
-		h->o.version_max = VERSION_MAX;
+		h->o.version_min = PROTOCOL_MIN;
+		h->o.version_max = PROTOCOL_MAX;
 	}
 	h->admit = admit_new(&h->o.admit);
 	r = open_journal(h, why, n);
@@ -404,6 +413,7 @@ hub_commit(struct hub *h)
 	if (r != 0)
 		stall(h, r);
 	h->dirty = r != 0;
+	h->hurried = false;
 	return r;
 }
 

@@ -59,6 +59,7 @@ struct hub {
 	uint64_t checkpoint_seq;	/* records before it are in the checkpoint */
 	uint64_t plan_seq;		/* its record in the journal */
 	bool dirty;			/* hub_commit() has something to do */
+	bool hurried;			/* hurry() was told since the last commit */
 	int failed;			/* -EIO: the journal is poisoned */
 	bool stalled;
 	int stall_reason;
@@ -74,6 +75,8 @@ int hub_append(struct hub *, uint16_t type, const struct ProtobufCMessage *);
 int hub_event(struct hub *, struct wall at, const char *what, const char *detail);
 /* Something waits for hub_commit(). */
 void hub_touch(struct hub *);
+/* And should not wait for long. */
+void hub_hurry(struct hub *);
 
 /* ---- refusals.c: what was turned away, counted and journaled at most once a minute and kind */
 void refusals_note(struct hub *, const char *peer, uint32_t code, const char *why);

@@ -2,7 +2,8 @@
  * ingest.c - the loop of the ingest process (see ingest.h).
  *
  * The first record that waits arms the commit timer; when it fires, everything
- * that came meanwhile shares one fdatasync, and is acknowledged.
+ * that came meanwhile shares one fdatasync, and is acknowledged.  An agent with a
+ * backlog does not wait for it: half a window is a group.
  */
 #include "collector/ingest.h"
 
@@ -160,6 +161,17 @@ on_dirty(void *arg)
 		evtimer_add(in->commit, &tv);
 }
 
+/* With the next pass of the loop: what else has come by then is in it. */
+static void
+on_hurry(void *arg)
+{
+	static const struct timeval now = { 0 };
+	struct ingest *in = arg;
+
+	if (in->commit != NULL)
+		evtimer_add(in->commit, &now);
+}
+
 static void
 on_commit(evutil_socket_t fd, short what, void *arg)
 {
@@ -231,7 +243,7 @@ open_hub(struct ingest *in, char *why, size_t n)
 	struct hub_opts o = {
 		.clock = in->clock, .admit = { .past_ns = c->past_ns, .future_ns = c->future_ns },
 		.segment_bytes = (uint64_t)in->conf->journal.segment_bytes, .window = (uint32_t)c->window,
-		.reload = on_reload, .dirty = on_dirty, .arg = in,
+		.reload = on_reload, .dirty = on_dirty, .hurry = on_hurry, .arg = in,
 	};
 	char *dir = collector_conf_path(in->conf, "journal"), *errors = NULL;
 	uint64_t revision;

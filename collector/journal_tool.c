@@ -168,7 +168,7 @@ export_record(struct export *x, const struct journal_record *rec)
 	char why[128];
 
 	if (sb != NULL && strcmp(sb->agent, x->agent) == 0)
-		b = linkwatch__pb__batch__unpack(NULL, sb->batch.len, sb->batch.data);
+		b = batch_unpack(sb->batch.data, sb->batch.len);
 	if (b != NULL && batch_check(b, why, sizeof why) == 0) {
 		batch_cursor_init(&c, b);
 		while (batch_cursor_next(&c, &s)) {

@@ -297,7 +297,8 @@ on_hello(struct session *s, const void *msg)
 	}
 	clean(software, sizeof software, m->software);
 	if (s->peer.role == ROLE_ALERTD) {
-		s->feed = feed_new(s->conn, s->hub->o.disk, s->peer.id);
+		s->feed = feed_new(s->conn, s->hub->o.disk, s->peer.id,
+		    s->version < PROTOCOL_SHORT);
 		welcome(s, software);
 		return;
 	}
@@ -420,6 +421,8 @@ on_batch(struct session *s, const uint8_t *p, size_t n)
 		turn_away(s, REFUSE_RATE, "more batches in flight than the window allows", RETRY_MS);
 		return;
 	}
+	if (2 * s->inflight >= h->o.window)
+		hub_hurry(h);
 	admit_batch(h->admit, s->peer.id, s->boot, s->first_seq, p, n, clock_wall(h->o.clock), &r);
 	switch (r.verdict) {
 	case ADMIT_TAKE:

@@ -46,6 +46,9 @@ struct hub_opts {
 	int (*reload)(void *arg, uint64_t *revision, char **errors);
 	/* Something waits for hub_commit() now and nothing did before; NULL: the caller looks itself. */
 	void (*dirty)(void *arg);
+	/* An agent has used up half of its window: hub_commit() soon, or it will wait for its ACK (it has a
+	 * backlog).  Told once before each commit.  NULL: as above. */
+	void (*hurry)(void *arg);
 	void *arg;
 };
 

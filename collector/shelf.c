@@ -374,7 +374,7 @@ shelf_batch(struct shelf *sh, uint64_t seq, const void *data, size_t len, bool r
 
 	if (sb == NULL)
 		goto out;
-	b = linkwatch__pb__batch__unpack(NULL, sb->batch.len, sb->batch.data);
+	b = batch_unpack(sb->batch.data, sb->batch.len);
 	if (b == NULL || batch_check(b, why, sizeof why) != 0 || !id_is_valid(sb->agent))
 		goto out;
 	batch_cursor_init(&c, b);

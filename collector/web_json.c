@@ -9,6 +9,7 @@
 #include "collector/web_alertd.h"
 #include "collector/web_state.h"
 #include "collector/web_tail.h"
+#include "common/health.h"
 
 #define CURVE_POINTS 40
 
@@ -168,8 +169,8 @@ web_json_agent(struct web *w, const struct live_agent *a)
 	    "vendor", a->conf->vendor, "zone", a->conf->zone, "name_zh",
 	    *a->conf->name_zh ? a->conf->name_zh : a->conf->id, "name_en",
 	    *a->conf->name_en ? a->conf->name_en : a->conf->id, "links", (int)a->links,
-	    "refused_links", (int)a->refused_links, "spool_batches", (json_int_t)a->spool_batches,
-	    "spool_dropped", (json_int_t)a->spool_dropped, "late_sends", (json_int_t)a->late_sends);
+	    "refused_links", (int)a->refused_links, "spool_batches", (json_int_t)a->health.spool_batches,
+	    "spool_dropped", (json_int_t)a->health.spool_dropped, "late_sends", (json_int_t)a->health.late_sends);
 	int64_t now = clock_wall(w->clock).ns;
 	bool fresh = now - a->last_batch_ns < SILENT_NS;
 
@@ -181,9 +182,11 @@ web_json_agent(struct web *w, const struct live_agent *a)
 	json_object_set_new(o, "last_batch", json_real(seconds(a->last_batch_ns)));
 	json_object_set_new(o, "address", json_string(a->address));
 	json_object_set_new(o, "version", json_string(a->software));
-	json_object_set_new(o, "clock_offset_ms", a->health_known && a->clock_rtt_ns > 0
-	    ? ms((double)a->clock_offset_ns) : json_null());
-	json_object_set_new(o, "loop_lag_ms", a->health_known ? ms((double)a->loop_lag_ns) : json_null());
+	json_object_set_new(o, "clock_offset_ms", a->health_known && a->health.clock_rtt_ns > 0
+	    ? ms((double)a->health.clock_offset_ns) : json_null());
+	json_object_set_new(o, "loop_lag_ms", a->health_known ? ms((double)a->health.loop_lag_ns) :
+	    json_null());
+	json_object_set_new(o, "health", health_json(a->health_known ? &a->health : NULL));
 	json_object_set_new(o, "cert_days", a->cert_not_after_ns > 0
 	    ? json_real(floor(seconds(a->cert_not_after_ns - now) / 86400)) : json_null());
 	json_object_update_existing(o, alertd_agent(w->alertd, a->conf->id));

@@ -159,14 +159,11 @@ static void
 take_health(struct live_agent *a, const Linkwatch__Pb__Health *h)
 {
 	a->health_known = true;
-	a->plan_revision = h->plan_revision;
+	a->health = *h;
+	a->health.software = (char *)protobuf_c_empty_string;
+	a->health.base.n_unknown_fields = 0;
+	a->health.base.unknown_fields = NULL;
 	a->refused_links = h->refused_links;
-	a->spool_batches = h->spool_batches;
-	a->spool_dropped = h->spool_dropped;
-	a->late_sends = h->late_sends;
-	a->clock_offset_ns = h->clock_offset_ns;
-	a->clock_rtt_ns = h->clock_rtt_ns;
-	a->loop_lag_ns = h->loop_lag_ns;
 	if (h->cert_not_after_ns != 0)
 		a->cert_not_after_ns = h->cert_not_after_ns;
 	if (h->software != NULL && *h->software != '\0')
@@ -186,7 +183,7 @@ take_batch(struct live *l, const struct journal_record *r)
 
 	if (sb == NULL)
 		return -EBADMSG;
-	b = linkwatch__pb__batch__unpack(NULL, sb->batch.len, sb->batch.data);
+	b = batch_unpack(sb->batch.data, sb->batch.len);
 	if (b == NULL || batch_check(b, why, sizeof why) != 0)
 		goto out;
 	a = hashmap_get(l->by_agent, sb->agent);

@@ -40,8 +40,8 @@ struct live_agent {
 	int64_t since_ns, last_batch_ns;
 	uint32_t links, refused_links;
 	bool health_known;
-	uint64_t plan_revision, spool_batches, spool_dropped, late_sends;
-	int64_t clock_offset_ns, clock_rtt_ns, loop_lag_ns, cert_not_after_ns;
+	Linkwatch__Pb__Health health;	/* the last one, without its text; it is in software */
+	int64_t cert_not_after_ns;
 };
 
 struct live;

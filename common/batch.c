@@ -1,5 +1,8 @@
 /*
  * batch.c - the columns of a Batch: building, checking, walking (pure).
+ *
+ * A builder keeps plain columns and writes them in short (batch_pack.h).  It
+ * counts what they take plain, so that both forms stay below BATCH_PACKED_MAX.
  */
 #include "common/batch.h"
 
@@ -9,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/batch_pack.h"
 #include "common/clock.h"
 #include "common/frame.h"
 #include "common/mem.h"
@@ -24,7 +28,7 @@ _Static_assert(BATCH_PACKED_MAX + 1024 <= FRAME_MAX, "a stored batch must fit a 
 struct batch_builder {
 	Linkwatch__Pb__Batch b;
 	size_t cap_link, cap_sample, cap_rtt, cap_cause, cap_value;
-	size_t bytes;			/* packed size, never too small */
+	size_t bytes;			/* packed size when plain, never too small */
 	size_t hint;			/* link index that probably comes next */
 	int64_t at_ns;			/* start of the last sample as the columns have it */
 	Linkwatch__Pb__Health *health;	/* owned copy */
@@ -328,23 +332,70 @@ batch_builder_is_empty(const struct batch_builder *bb)
 	return bb->b.n_sent == 0 && bb->b.n_gap == 0 && bb->health == NULL;
 }
 
+static void
+pack(const Linkwatch__Pb__Batch *b, uint8_t **out, size_t *len)
+{
+	*len = linkwatch__pb__batch__get_packed_size(b);
+	*out = xmalloc(*len);
+	linkwatch__pb__batch__pack(b, *out);
+}
+
 int
 batch_builder_finish(struct batch_builder *bb, const uint8_t boot_id[BOOT_ID_LEN],
     uint64_t seq, uint8_t **out, size_t *len)
 {
-	Linkwatch__Pb__Batch b = bb->b;
+	Linkwatch__Pb__Batch b = bb->b, in_short;
+	char nothing[] = "", *no_id = nothing;
 	uint8_t id[BOOT_ID_LEN];
 
 	memcpy(id, boot_id, sizeof id);
 	b.boot_id.data = id;
 	b.boot_id.len = sizeof id;
 	b.seq = seq;
-	if (b.n_sent == 0)
+	if (b.n_sent == 0) {
 		b.base_ns = 0;
-	*len = linkwatch__pb__batch__get_packed_size(&b);
-	*out = xmalloc(*len);
-	linkwatch__pb__batch__pack(&b, *out);
+		pack(&b, out, len);
+	} else {
+		in_short = b;
+		in_short.n_link = 1;
+		in_short.link = &no_id;
+		in_short.n_rtt_100ns = 0;
+		in_short.n_link_index = in_short.n_dt_us = in_short.n_step_ms = in_short.n_sent =
+		    in_short.n_rtt_count = in_short.n_flags = 0;
+		batch_shorten(&b, &in_short.samples.data, &in_short.samples.len);
+		/* RTTs with neither rhyme nor reason may take more in short */
+		pack(linkwatch__pb__batch__get_packed_size(&in_short) <
+		    linkwatch__pb__batch__get_packed_size(&b) ? &in_short : &b, out, len);
+		free(in_short.samples.data);
+	}
 	builder_empty(bb);
+	return 0;
+}
+
+/* --------------------------------------------------------------- unpacking */
+
+Linkwatch__Pb__Batch *
+batch_unpack(const void *data, size_t len)
+{
+	Linkwatch__Pb__Batch *b = linkwatch__pb__batch__unpack(NULL, len, data);
+
+	if (b != NULL && b->samples.len > 0 &&
+	    batch_lengthen(b, BATCH_PACKED_MAX - FIXED_BYTES) != 0) {
+		linkwatch__pb__batch__free_unpacked(b, NULL);
+		b = NULL;
+	}
+	return b;
+}
+
+int
+batch_to_plain(const void *data, size_t len, uint8_t **out, size_t *out_len)
+{
+	Linkwatch__Pb__Batch *b = batch_unpack(data, len);
+
+	if (b == NULL)
+		return -EBADMSG;
+	pack(b, out, out_len);
+	linkwatch__pb__batch__free_unpacked(b, NULL);
 	return 0;
 }
 

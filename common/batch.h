@@ -2,7 +2,8 @@
  * batch.h - samples to and from the columns of a Batch message.
  *
  * The one place that knows the columns.  The agent builds with batch_builder;
- * everyone else walks with batch_cursor after batch_check() said 0.
+ * everyone else unpacks with batch_unpack() and walks with batch_cursor after
+ * batch_check() said 0.
  */
 #pragma once
 
@@ -37,7 +38,16 @@ int batch_builder_finish(struct batch_builder *, const uint8_t boot_id[BOOT_ID_L
     uint64_t seq, uint8_t **out, size_t *len);
 
 /*
- * Is the shape sound: columns agree, indexes in range, ids valid, rtt_count <= sent <= SAMPLE_RTT_MAX,
+ * A packed Batch with its columns plain, in whatever form they came; samples is empty.  NULL: it does
+ * not decode, or its columns would be longer than a builder makes them.  Nothing else is checked.
+ * linkwatch__pb__batch__free_unpacked(b, NULL) frees it.
+ */
+Linkwatch__Pb__Batch *batch_unpack(const void *data, size_t len);
+/* The same batch as whoever speaks PROTOCOL_SHORT - 1 reads it; *out is malloc'd.  -EBADMSG. */
+int batch_to_plain(const void *data, size_t len, uint8_t **out, size_t *out_len);
+
+/*
+ * Is the shape of what batch_unpack() gave sound: columns agree, indexes in range, ids valid, rtt_count <= sent <= SAMPLE_RTT_MAX,
  * step 100 ms..1 h, known flags, causes and roles, finite values.  Says nothing of ownership or time
  * (collector/admit.c does).  Returns 0 or an enum refusal; why gets a line.
  */

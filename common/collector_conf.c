@@ -43,7 +43,7 @@ static const struct conf_schema listen_schema = { .noun = "listen",
 static const struct conf_key ingest_keys[] = {
 	{ .name = "commit", .type = CONF_DURATION, .offset = I(commit_ns), .def = "20ms", .min = MS(1),
 	  .max = MS(50), .help = "How long a batch may wait for the fdatasync that it shares with others." },
-	{ .name = "window", .type = CONF_INT, .offset = I(window), .def = "256", .min = 1, .max = 1024,
+	{ .name = "window", .type = CONF_INT, .offset = I(window), .def = "1024", .min = 1, .max = 1024,
 	  .help = "Batches of one agent that may be in flight." },
 	{ .name = "past", .type = CONF_DURATION, .offset = I(past_ns), .def = "8d", .min = S(60),
 	  .max = 366 * DAY, .help = "Samples older than this are refused: the longest outage of an agent's uplink." },

@@ -20,6 +20,11 @@
 #define FRAME_MAX (256 * 1024 - FRAME_HEADER)
 #define FRAME_VERSION 1
 
+/* Versions of the protocol, as HELLO and WELCOME agree on them. */
+#define PROTOCOL_MIN 1
+#define PROTOCOL_MAX 2
+#define PROTOCOL_SHORT 2		/* from here on a Batch may have its samples in short */
+
 enum frame_type {
 	FRAME_HELLO = 1, FRAME_WELCOME = 2, FRAME_PLAN = 3,
 	FRAME_PLAN_RESULT = 4, FRAME_BATCH = 5, FRAME_ACK = 6,

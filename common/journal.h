@@ -89,6 +89,11 @@ int journal_reader_open(struct journal_reader **out, struct disk *disk, uint64_t
 int journal_reader_next(struct journal_reader *, struct journal_record *r);
 /* The first number that is not published yet; a from_seq beyond it waits. */
 uint64_t journal_reader_limit(struct journal_reader *);
+/*
+ * After -EBADMSG or -EIO: passes over what cannot be read.  1: *seq is the number of the first sound record
+ * behind it, which journal_reader_next() gives.  0: none is published behind it.  Other -errno.
+ */
+int journal_reader_skip(struct journal_reader *, uint64_t *seq);
 const char *journal_reader_detail(const struct journal_reader *);	/* of the last error */
 void journal_reader_close(struct journal_reader *);
 
@@ -100,6 +105,14 @@ uint64_t journal_cursor_lowest(struct disk *);
 
 /* Walks everything: CRC, chain, numbers.  0, or -EBADMSG with the first bad record in detail. */
 int journal_verify(struct disk *, struct journal_recovery *rec);
+
+/*
+ * After journal_open() said -EBADMSG, for a journal that is no evidence: it opens again and goes on with a
+ * number of its own.  Sound records stay; readers meet the damage (journal_reader_skip()).  A segment
+ * whose header is damaged gets the name "damaged.*"; *gone is the first number of the first of them, 0:
+ * none.  0, or -errno; -ENOENT: no segment stands.
+ */
+int journal_repair(struct disk *, struct wall now, uint64_t *gone);
 
 /* Types of records in the collector's journal; see linkwatch.proto for what each carries. */
 enum journal_type {

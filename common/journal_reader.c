@@ -194,6 +194,56 @@ next_in_segment(struct journal_reader *r, struct record_header *h, const uint8_t
 	return e;
 }
 
+/* In segment first_seq: as journal_reader_skip(); -EBADMSG and -EIO: nothing of it can be read. */
+static int
+skip_in_segment(struct journal_reader *r, uint64_t first_seq)
+{
+	struct record_header h;
+	const uint8_t *data;
+	int64_t at;
+	int e = journal_scan_open(&r->scan, r->disk, first_seq);
+
+	if (e == 0)
+		e = set_limit(r);
+	if (e == 0)
+		e = journal_scan_find(&r->scan, r->next);
+	at = r->scan.off;
+	if (e == 1)
+		e = journal_scan_next(&r->scan, &h, &data);
+	if (e == 1 && h.seq < r->tip.next_seq) {
+		r->next = h.seq;
+		r->scan.pos -= (size_t)(r->scan.off - at);	/* back to it */
+		r->scan.off = at;
+		return 1;
+	}
+	journal_scan_close(&r->scan);
+	return e < 0 ? e : 0;
+}
+
+int
+journal_reader_skip(struct journal_reader *r, uint64_t *seq)
+{
+	uint64_t *v;
+	size_t n, i;
+	int e = refresh_tip(r);
+
+	journal_scan_close(&r->scan);
+	if (e == 0)
+		e = journal_segments(r->disk, &v, &n);
+	if (e != 0)
+		return e;
+	i = segment_of(v, n, r->next);
+	for (i = i == n ? 0 : i; i < n && e == 0 && v[i] < r->tip.next_seq; i++) {
+		e = skip_in_segment(r, v[i]);
+		if (e == -EBADMSG || e == -EIO || e == -ENOENT)
+			e = 0;			/* the next one, then */
+	}
+	free(v);
+	r->from_first = r->from_first && e != 1;
+	*seq = r->next;
+	return e;
+}
+
 int
 journal_reader_next(struct journal_reader *r, struct journal_record *out)
 {

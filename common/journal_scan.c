@@ -147,6 +147,62 @@ journal_scan_proves_damage(struct journal_scan *s, uint64_t seq)
 	return proven;
 }
 
+/* The first byte behind off where a sound record begins: off; 0: there is none. */
+static int
+next_sound(struct journal_scan *s)
+{
+	struct record_header h;
+	int64_t at = s->off + 1;
+
+	while (at < s->limit) {
+		size_t want = s->limit - at < SCAN_BUF ? (size_t)(s->limit - at) : SCAN_BUF;
+		ssize_t n = s->file->ops->pread(s->file, s->buf, want, at);
+
+		s->have = s->pos = 0;	/* the buffer was used for something else */
+		if (n < 0)
+			return (int)n;
+		for (size_t i = 0; i + RECORD_HEADER <= (size_t)n; i++) {
+			/* The longest record fits, but perhaps not from here on. */
+			ssize_t m = journal_record_decode(s->buf + i, (size_t)n - i, s->head.seed, &h);
+
+			if (m == 0 && i > 0 && at + n < s->limit) {
+				n = (ssize_t)(i + RECORD_HEADER - 1);
+				break;
+			}
+			if (m > 0) {
+				s->off = at + (int64_t)i;
+				return 1;
+			}
+		}
+		if (n < RECORD_HEADER)
+			break;
+		at += n - (RECORD_HEADER - 1);
+	}
+	s->have = s->pos = 0;
+	return 0;
+}
+
+int
+journal_scan_find(struct journal_scan *s, uint64_t seq)
+{
+	for (;;) {
+		struct record_header h;
+		const uint8_t *data;
+		int64_t at = s->off;
+		int r = journal_scan_next(s, &h, &data);
+
+		if (r == 1 && h.seq >= seq) {
+			s->pos -= (size_t)(s->off - at);	/* back to it */
+			s->off = at;
+			return 1;
+		}
+		if (r == -EBADMSG)
+			r = next_sound(s);
+		if (r != 1)
+			return r;
+	}
+}
+
 struct listing {
 	uint64_t *v;
 	size_t n, cap;

@@ -29,6 +29,11 @@ void journal_scan_close(struct journal_scan *);
  */
 int journal_scan_next(struct journal_scan *, struct record_header *h, const uint8_t **data);
 /*
+ * Goes on to the first sound record from off on whose number is seq or higher, over whatever stands in
+ * between.  1: journal_scan_next() gives it; 0: there is none before the limit; or -errno of the disk.
+ */
+int journal_scan_find(struct journal_scan *, uint64_t seq);
+/*
  * Behind the bad record at off: is there a sound one which says that number
  * seq was durable before it?  1, 0 or -errno.
  */

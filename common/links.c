@@ -523,6 +523,10 @@ check_link(void *obj, const struct conf_scope *scope)
 	if (l->device != NULL && !is_device(l->device))
 		conf_scope_error(scope, "device", "'device' is %s, expected the name of a network "
 		    "interface", l->device);
+	if (l->device != NULL && l->probe == PROBE_ICMP && (l->family == 2 ||
+	    (l->target != NULL && literal_family(l->target) == AF_INET6)))
+		conf_scope_error(scope, "device", "'device' is not possible for icmp over IPv6; name "
+		    "a 'source'");
 	if (l->probe == PROBE_SNMP)
 		check_snmp(scope, l);
 }

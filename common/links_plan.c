@@ -107,7 +107,8 @@ fill_objects(Linkwatch__Pb__Link *p, const struct links_link *l)
 
 	p->oid = xcalloc(n, sizeof(char *));
 	p->n_oid = n;
-	memcpy(p->oid, l->oids.v, l->oids.n * sizeof(char *));
+	if (l->oids.n > 0)
+		memcpy(p->oid, l->oids.v, l->oids.n * sizeof(char *));
 	for (size_t i = l->oids.n; i < n; i++)
 		p->oid[i] = o[i - l->oids.n].oid;
 	if (l->objects.n == 0)

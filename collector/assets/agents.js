@@ -1,6 +1,6 @@
 // agents.js - the agents and how well they are.
 import { t, named, vendorName } from './text.js';
-import { el, api, ago, ms, emptyState } from './ui.js';
+import { el, api, ago, ms, duration, emptyState } from './ui.js';
 
 function health(a)
 {
@@ -13,13 +13,49 @@ function health(a)
 	return ['none', '◌ ' + t('unknown')];
 }
 
+const mib = (n) => (n / 1048576).toFixed(1) + ' MiB';
+
+// Which rows stand open; the table is made anew every few seconds.
+const open = new Set();
+
+// What the agent says of itself, one figure a line; those that tell of a fault stand out.
+function figures(h)
+{
+	const rows = [
+		['uptime', duration(h.uptime_s)], ['planRevision', h.plan_revision], ['samples', h.samples],
+		['spooled', h.spool_batches + ' / ' + mib(h.spool_bytes) + ' / ' + mib(h.spool_limit)],
+		['dropped', h.spool_dropped, h.spool_dropped], ['loopLag', ms(h.loop_lag_ms), h.loop_lag_ms > 100],
+		['lateSends', h.late_sends, h.late_sends], ['starved', h.starved_steps, h.starved_steps],
+		['socketDrops', h.socket_drops, h.socket_drops], ['foreign', h.foreign_replies, h.foreign_replies],
+		['duplicates', h.duplicate_replies], ['lateReplies', h.late_replies],
+		['heldByCap', h.held_back.cap, h.held_back.cap],
+		['heldByList', h.held_back.allow_list, h.held_back.allow_list],
+		['namesFailing', h.names_failing, h.names_failing], ['resolverFailures', h.resolver_failures],
+		['clockJumps', h.clock_jumps, h.clock_jumps], ['pingMode', t('ping_' + h.ping_mode), h.ping_mode === 'none'],
+		['memory', mib(h.memory_bytes)],
+	];
+
+	return el('dl', { class: 'figures' }, ...rows.map(([key, value, bad]) => el('div', {},
+		el('dt', {}, t(key)), el('dd', { 'data-warn': bad ? '1' : null }, (bad ? '! ' : '') + value))));
+}
+
+function title(a)
+{
+	const name = [named(a, 'name'), el('small', { class: 'muted' }, ' ' + a.agent)];
+
+	if (!a.health)
+		return el('span', {}, ...name);
+	return el('details', { open: open.has(a.agent), ontoggle: (e) => open[e.target.open ? 'add' : 'delete'](a.agent) },
+		el('summary', {}, ...name), figures(a.health));
+}
+
 function row(a, now, vendors)
 {
 	const [level, word] = health(a);
 	const days = a.cert_days === null || a.cert_days === undefined ? '—' : t('days', Math.floor(a.cert_days));
 	const cells = [
 		el('span', { class: 'level', 'data-level': level }, word),
-		el('span', {}, named(a, 'name'), el('small', { class: 'muted' }, ' ' + a.agent)),
+		title(a),
 		vendorName(vendors, a.vendor), a.zone, a.address || '—', a.version || '—', ago(now, a.last_batch),
 		a.links + (a.refused_links ? '（' + t('refused') + ' ' + a.refused_links + '）' : ''),
 		String(a.spool_batches), String(a.spool_dropped),

@@ -39,7 +39,7 @@ gate(void)
 static void
 check_taken(const struct admit *a, const uint8_t *p, size_t n, const struct admit_result *r)
 {
-	Linkwatch__Pb__Batch *b = linkwatch__pb__batch__unpack(NULL, n, p);
+	Linkwatch__Pb__Batch *b = batch_unpack(p, n);
 	struct batch_cursor c;
 	struct sample s;
 	char why[200];

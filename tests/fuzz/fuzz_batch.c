@@ -18,13 +18,15 @@ same_again(const Linkwatch__Pb__Batch *b, struct batch_builder *bb)
 	struct batch_cursor x, y;
 	struct sample s, t;
 	Linkwatch__Pb__Batch *c;
-	uint8_t *p;
-	size_t n;
+	uint8_t *p, *plain;
+	size_t n, m;
 	char why[200];
 
 	assert(batch_builder_finish(bb, b->boot_id.data, b->seq, &p, &n) == 0);
 	assert(n <= BATCH_PACKED_MAX);
-	c = linkwatch__pb__batch__unpack(NULL, n, p);
+	assert(batch_to_plain(p, n, &plain, &m) == 0 && m <= BATCH_PACKED_MAX);
+	free(plain);
+	c = batch_unpack(p, n);
 	assert(c != NULL && batch_check(c, why, sizeof why) == 0);
 	batch_cursor_init(&x, b);
 	batch_cursor_init(&y, c);
@@ -33,6 +35,8 @@ same_again(const Linkwatch__Pb__Batch *b, struct batch_builder *bb)
 		assert(strcmp(s.link, t.link) == 0 && s.start_ns == t.start_ns);
 		assert(s.sent == t.sent && s.rtt_count == t.rtt_count && s.flags == t.flags);
 		assert(s.causes == t.causes && s.values == t.values);
+		for (uint32_t i = 0; i < s.rtt_count; i++)
+			assert(s.rtt_100ns[i] == t.rtt_100ns[i]);
 	}
 	assert(!batch_cursor_next(&y, &t));
 	linkwatch__pb__batch__free_unpacked(c, NULL);
@@ -42,7 +46,7 @@ same_again(const Linkwatch__Pb__Batch *b, struct batch_builder *bb)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	Linkwatch__Pb__Batch *b = linkwatch__pb__batch__unpack(NULL, size, data);
+	Linkwatch__Pb__Batch *b = batch_unpack(data, size);
 	struct batch_builder *bb;
 	struct batch_cursor c;
 	struct sample s;

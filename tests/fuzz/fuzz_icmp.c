@@ -54,7 +54,8 @@ check(const uint8_t *p, size_t n, const struct icmp_news *news)
 		assert(news->cause > CAUSE_NONE && news->cause <= CAUSE_MAX);
 		assert(news->quoted_to >= p && news->quoted_to + 4 <= p + n);
 	}
-	if (news->kind == ICMP_NEWS_NONE || news->kind == ICMP_NEWS_ERROR_SHORT)
+	if (news->kind == ICMP_NEWS_NONE || news->kind == ICMP_NEWS_FORGED ||
+	    news->kind == ICMP_NEWS_ERROR_SHORT)
 		return;
 	/* only what carries a cookie made with the key names a link (a fuzzer may watch it being made) */
 	icmp_wire_echo(echo, false, &news->request, &key, ICMP_WIRE_COOKIE);

@@ -4,6 +4,7 @@ FUZZ_OBJ_journal := $(BUILD)/tests/sim/sim_disk.o
 FUZZ_LIBS_admit := collector common
 FUZZ_LIBS_session := collector common
 FUZZ_OBJ_session := $(BUILD)/tests/sim/sim_disk.o
+FUZZ_LIBS_adhoc := agent common
 FUZZ_LIBS_icmp := agent common
 FUZZ_LIBS_snmp := agent common
 FUZZ_LIBS_control := alertd common

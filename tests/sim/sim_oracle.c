@@ -185,7 +185,7 @@ take_ids(struct sent *s, const Linkwatch__Pb__Batch *b)
 void
 oracle_batch(struct oracle *o, int agent, const uint8_t *payload, size_t len)
 {
-	Linkwatch__Pb__Batch *b = linkwatch__pb__batch__unpack(NULL, len, payload);
+	Linkwatch__Pb__Batch *b = batch_unpack(payload, len);
 	uint64_t hash = hash_bytes(0, payload, len);
 	size_t slot;
 	struct sent *s;
@@ -360,7 +360,7 @@ take_batch(struct oracle *o, const struct journal_record *r)
 {
 	Linkwatch__Pb__StoredBatch *sb = linkwatch__pb__stored_batch__unpack(NULL, r->len, r->data);
 	Linkwatch__Pb__Batch *b = sb != NULL ?
-	    linkwatch__pb__batch__unpack(NULL, sb->batch.len, sb->batch.data) : NULL;
+	    batch_unpack(sb->batch.data, sb->batch.len) : NULL;
 	int agent = sb != NULL ? agent_number(sb->agent) : -1;
 
 	if (b == NULL || agent < 0 || b->boot_id.len != BOOT_ID_LEN) {

@@ -391,7 +391,7 @@ read_batch(struct told *t, const struct journal_record *r, struct outage *all, s
 {
 	Linkwatch__Pb__StoredBatch *sb = linkwatch__pb__stored_batch__unpack(NULL, r->len, r->data);
 	Linkwatch__Pb__Batch *b = sb != NULL ?
-	    linkwatch__pb__batch__unpack(NULL, sb->batch.len, sb->batch.data) : NULL;
+	    batch_unpack(sb->batch.data, sb->batch.len) : NULL;
 	struct batch_cursor c;
 	struct sample s;
 	size_t i;

@@ -55,7 +55,7 @@ sample_to_json(const struct sample *s)
 static int
 dump_batch(const char *agent, const uint8_t *data, size_t len, uint64_t record)
 {
-	Linkwatch__Pb__Batch *b = linkwatch__pb__batch__unpack(NULL, len, data);
+	Linkwatch__Pb__Batch *b = batch_unpack(data, len);
 	struct batch_cursor c;
 	struct sample s;
 	char why[128] = "no protobuf";

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "agent/probe.h"
+#include "agent/probe_icmp.h"
 #include "agent/target.h"
 
 #define BENCH_MAX 4096
@@ -60,13 +61,15 @@ bench_link(uint32_t kind, const char *host, uint32_t port)
 static inline void
 bench_open(const Linkwatch__Pb__Link *l)
 {
+	struct sockaddr_storage to;
 	char why[160] = "";
 
 	ck_assert_msg(target_init(&bench.target, l, why, sizeof why) == 0, "%s", why);
 	ck_assert_msg(probe_open(&bench.probe, &bench.env, &bench.target, &bench, why,
 	    sizeof why) == 0, "%s", why);
-	bench.probe.to_len = target_literal(bench.target.host, bench.target.port, &bench.probe.to);
+	bench.probe.to_len = target_literal(bench.target.host, bench.target.port, &to);
 	ck_assert_uint_gt(bench.probe.to_len, 0);
+	memcpy(&bench.probe.to, &to, bench.probe.to_len);
 }
 
 static inline void
@@ -79,7 +82,22 @@ bench_close(void)
 static inline int
 bench_send(uint64_t token)
 {
-	return bench.probe.ops->send(&bench.probe, token);
+	int rc = bench.probe.ops->send(&bench.probe, token);
+
+	probe_flush(&bench.env);
+	return rc;
+}
+
+/* One turn of the loop, ms at most, and a look at the sockets. */
+static inline void
+bench_turn(int ms)
+{
+	struct timeval most = { .tv_usec = ms * 1000 };
+
+	event_base_loopexit(bench.base, &most);
+	event_base_dispatch(bench.base);
+	if (bench.env.icmp != NULL)
+		icmp_drain(bench.env.icmp);
 }
 
 /* Runs the loop until n results are there, 10 s at most. */
@@ -88,12 +106,8 @@ bench_wait(unsigned n)
 {
 	int64_t until = clock_mono(clock_real()).ns + 10 * NS_PER_S;
 
-	while (bench.results < n && clock_mono(clock_real()).ns < until) {
-		struct timeval most = { .tv_usec = 50 * 1000 };
-
-		event_base_loopexit(bench.base, &most);
-		event_base_dispatch(bench.base);
-	}
+	while (bench.results < n && clock_mono(clock_real()).ns < until)
+		bench_turn(10);
 	ck_assert_uint_ge(bench.results, n);
 }
 
@@ -101,10 +115,8 @@ bench_wait(unsigned n)
 static inline void
 bench_run(int ms)
 {
-	struct timeval tv = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
-
-	event_base_loopexit(bench.base, &tv);
-	event_base_dispatch(bench.base);
+	for (int i = 0; i < ms; i += 10)
+		bench_turn(10);
 }
 
 static inline void

@@ -4,7 +4,8 @@
  *   us 10.77.0.1, fd77::1 ---- router 10.77.0.2, fd77::2
  *
  * The router forwards, answers 10.88.0.0/24 with "host unreachable", 10.89.0.0/24
- * with "prohibited", drops what goes to 10.90.0.0/24, and knows no more.
+ * with "prohibited", drops what goes to 10.90.0.0/24, has 10.91.0.0/24 and fd91::/64 behind
+ * a link of 1280 bytes, where nobody answers, and knows no more.
  */
 #pragma once
 
@@ -30,7 +31,7 @@ net_end(void)
 static inline void
 net_begin(void)
 {
-	char path[80], command[1024];
+	char path[80], command[2048];
 	int fd;
 
 	snprintf(net_us, sizeof net_us, "lw-us-%d", (int)getpid());
@@ -45,7 +46,14 @@ net_begin(void)
 	    "ip -n $r route add unreachable 10.88.0.0/24\n"
 	    "ip -n $r route add prohibit 10.89.0.0/24\n"
 	    "ip -n $r route add blackhole 10.90.0.0/24\n"
-	    "ip netns exec $r sysctl -qw net.ipv4.ip_forward=1 net.ipv4.icmp_ratelimit=0\n",
+	    "ip -n $r link add far type veth peer name far0 netns $r mtu 1280; "
+	    "ip -n $r link set far mtu 1280 up; ip -n $r link set far0 up\n"
+	    "ip -n $r addr add 10.91.0.1/24 dev far; ip -n $r addr add fd91::1/64 dev far nodad\n"
+	    "ip -n $r neigh add 10.91.0.9 lladdr 02:00:00:00:00:09 dev far\n"
+	    "ip -n $r neigh add fd91::9 lladdr 02:00:00:00:00:09 dev far\n"
+	    "ip -n $u route add default via fd77::2\n"
+	    "ip netns exec $r sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 "
+	    "net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0\n",
 	    net_us, net_router);
 	ck_assert_int_eq(system(command), 0);
 	snprintf(path, sizeof path, "/run/netns/%s", net_us);

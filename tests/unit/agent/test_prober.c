@@ -17,6 +17,8 @@
 #include "agent/probe_icmp.h"
 #include "agent/resolver.h"
 #include "common/batch.h"
+#include "common/frame.h"
+#include "dns.h"
 #include "suite.h"
 
 #define SAMPLES_MAX 4096
@@ -70,9 +72,9 @@ begin(const char *const *allow, uint64_t max_pps)
 	while (allow[n] != NULL)
 		n++;
 	base = event_base_new();
-	ck_assert_int_eq(icmp_new(&icmp, &moved, rng_real(), why, sizeof why), 0);
-	ck_assert_int_eq(icmp_attach(icmp, base), 0);
+	ck_assert_int_eq(icmp_new(&icmp, clock_real(), rng_real(), why, sizeof why), 0);
 	ck_assert_int_eq(resolver_new(&resolver, base), 0);
+	resolver_servers(resolver, "127.0.0.1:1");	/* nobody: /etc/hosts must do */
 	ck_assert_int_eq(guard_new(&guard, (char *const *)allow, n, max_pps, &bad), 0);
 	opts.env = (struct probe_env){ .base = base, .clock = &moved, .rng = rng_real(),
 		.icmp = icmp };
@@ -220,6 +222,52 @@ START_TEST(test_refuses)
 }
 END_TEST
 
+/* A plan that is all wrong, or very large: answered at once, and the answer fits a frame. */
+START_TEST(test_large_plan)
+{
+	enum { N = 20000 };
+	Linkwatch__Pb__Link *links = calloc(N, sizeof *links);
+	Linkwatch__Pb__Link **list = calloc(N, sizeof(*list));
+	char (*ids)[64] = calloc(N, sizeof(*ids));
+	int64_t begin_ns = clock_mono(clock_real()).ns;
+	Linkwatch__Pb__PlanResult *r;
+	struct prober_stat st;
+
+	begin(loopback, 1000000);
+	for (unsigned i = 0; i < N; i++) {
+		linkwatch__pb__link__init(&links[i]);
+		/* of every ten, one is allowed */
+		snprintf(ids[i], sizeof ids[i], "%063u", i);
+		links[i].id = ids[i];
+		links[i].probe = PROBE_ICMP;
+		links[i].target = i % 10 == 0 ? "127.0.0.1" : "192.0.2.1";
+		links[i].step_ms = 300000;
+		links[i].count = 1;
+		links[i].timeout_ms = 1000;
+		list[i] = &links[i];
+	}
+	plan.link = list;
+	plan.n_link = N;
+	for (unsigned round = 0; round < 2; round++) {
+		prober_plan(prober, &plan, &r);
+		ck_assert_uint_eq(r->n_link, PROBER_REFUSALS_MAX);
+		ck_assert_uint_lt(linkwatch__pb__plan_result__get_packed_size(r), FRAME_MAX);
+		linkwatch__pb__plan_result__free_unpacked(r, NULL);
+		prober_stat(prober, &st);
+		ck_assert_uint_eq(st.links, N / 10);
+		ck_assert_uint_eq(st.refused, N - N / 10);
+	}
+	ck_assert_int_lt(clock_mono(clock_real()).ns - begin_ns, 10 * NS_PER_S);
+	plan.n_link = 0;
+	prober_plan(prober, &plan, &r);
+	linkwatch__pb__plan_result__free_unpacked(r, NULL);
+	end();
+	free(links);
+	free(list);
+	free(ids);
+}
+END_TEST
+
 /* A name that leads out of what is allowed is never sent to. */
 START_TEST(test_name_out_of_bounds)
 {
@@ -240,13 +288,67 @@ START_TEST(test_name_that_does_not_resolve)
 {
 	static const char *const allow[] = { "no.invalid", NULL };
 
+	struct prober_stat st;
+
 	begin(allow, 100);
 	want("named", PROBE_ICMP, "no.invalid", 0, 2);
 	ck_assert_ptr_null(adopt(NULL));
-	run("named", 1);
+	prober_stat(prober, &st);
+	for (unsigned n = 1; st.names_failing == 0 && n < 12; n++) {
+		run("named", n);
+		prober_stat(prober, &st);
+	}
+	ck_assert_uint_eq(st.names_failing, 1);
+	ck_assert_uint_ge(st.resolver_failures, 1);
 	ck_assert_uint_eq(last("named")->s.sent, 0);
 	ck_assert_uint_eq(last("named")->s.flags & SAMPLE_NOT_OBSERVED, SAMPLE_NOT_OBSERVED);
 	ck_assert_uint_eq(cause(last("named"), CAUSE_RESOLVE), 2);
+	end();
+}
+END_TEST
+
+/* A name with two kinds of address is two links; one moves, then the name server dies. */
+START_TEST(test_name_moves)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof a;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct prober_stat st;
+	struct dns dns;
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, len), 0);
+	ck_assert_int_eq(listen(fd, 128), 0);	/* nobody accepts */
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+	begin(loopback, 1000);
+	dns_begin(&dns, base);
+	dns_add(&dns, "www.test", DNS_A, 0, "127.0.0.1");
+	dns_add(&dns, "www.test", DNS_AAAA, 600, "::1");
+	resolver_servers(resolver, dns.address);
+	want("four", PROBE_TCP, "www.test", ntohs(a.sin_port), 4)->family = 4;
+	want("six", PROBE_ICMP, "www.test", 0, 4)->family = 6;
+	ck_assert_ptr_null(adopt(NULL));
+	run("four", 2);
+	ck_assert_uint_eq(cause(last("four"), CAUSE_REFUSED), 0);
+	dns.record[0].data = "127.0.0.2";	/* where nobody listens */
+	for (unsigned n = 3; cause(last("four"), CAUSE_REFUSED) < 4 && n < 12; n++)
+		run("four", n);
+	ck_assert_uint_eq(cause(last("four"), CAUSE_REFUSED), 4);
+	dns_end(&dns);
+	prober_stat(prober, &st);
+	for (unsigned n = count("four"); st.names_failing == 0 && n < 24; n++) {
+		run("four", n);
+		prober_stat(prober, &st);
+	}
+	ck_assert_uint_eq(st.names_failing, 1);
+	run("four", count("four") + 2);
+	run("six", count("four"));
+	for (unsigned i = 0; i < gots; i++) {
+		ck_assert_msg(got[i].s.sent == 4 && got[i].s.rtt_count == 4,
+		    "%s, sample %u: %u sent, %u replies, %u timeouts", got[i].link, i,
+		    got[i].s.sent, got[i].s.rtt_count, cause(&got[i], CAUSE_TIMEOUT));
+	}
+	ck_assert_uint_eq(cause(last("four"), CAUSE_REFUSED), 4);
+	close(fd);
 	end();
 }
 END_TEST
@@ -386,8 +488,8 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		test_measures, test_refuses, test_name_out_of_bounds,
-		test_name_that_does_not_resolve, test_plan_changes, test_clock_jumps,
+		test_measures, test_refuses, test_large_plan, test_name_out_of_bounds,
+		test_name_that_does_not_resolve, test_name_moves, test_plan_changes, test_clock_jumps,
 		test_stopped, test_new_guard, NULL,
 	};
 

@@ -26,8 +26,9 @@ run(struct schedule *s, int64_t until_ns, int64_t wall_ns)
 	while (schedule_due(s).ns <= until_ns) {
 		struct mono now = schedule_due(s);
 
-		ck_assert(schedule_next(s, now, wall_ns, &a));
-		ck_assert_int_eq(a.late_ns, 0);
+		ck_assert(schedule_next(s, now, 0, wall_ns, &a));
+		ck_assert_int_ge(a.late_ns, 0);
+		ck_assert_int_le(a.late_ns, a.what == SCHEDULE_CLOSE ? SCHEDULE_CLOSE_SLACK_NS : 0);
 		switch (a.what) {
 		case SCHEDULE_SEND:
 			seen.send++;
@@ -64,7 +65,7 @@ START_TEST(test_empty)
 	struct schedule_action a;
 
 	ck_assert_int_eq(schedule_due(s).ns, INT64_MAX);
-	ck_assert(!schedule_next(s, (struct mono){ INT64_MAX }, 0, &a));
+	ck_assert(!schedule_next(s, (struct mono){ INT64_MAX }, 0, 0, &a));
 	schedule_free(s);
 	schedule_free(NULL);
 }
@@ -77,8 +78,8 @@ START_TEST(test_begins_on_a_multiple)
 
 	add(&e, 10 * S, 10, S, 0.5, 3 * S, WALL);	/* wall: 3 s past a multiple */
 	ck_assert_int_eq(schedule_due(sched).ns, 10 * S + 500 * MS);
-	ck_assert(!schedule_next(sched, (struct mono){ 10 * S }, WALL, &a));
-	ck_assert(schedule_next(sched, schedule_due(sched), WALL, &a));
+	ck_assert(!schedule_next(sched, (struct mono){ 10 * S }, 0, WALL, &a));
+	ck_assert(schedule_next(sched, schedule_due(sched), 0, WALL, &a));
 	ck_assert_int_eq(a.what, SCHEDULE_SEND);
 	ck_assert_uint_eq(a.packet, 0);
 	ck_assert_int_eq(a.start_wall_ns, WALL + 10 * S);
@@ -97,7 +98,7 @@ START_TEST(test_evenly_spread)
 	for (unsigned i = 0; i < 1000; i++) {
 		struct mono now = schedule_due(sched);
 
-		ck_assert(schedule_next(sched, now, WALL, &a));
+		ck_assert(schedule_next(sched, now, 0, WALL, &a));
 		if (a.what != SCHEDULE_SEND)
 			continue;
 		if (before >= 0)
@@ -119,9 +120,9 @@ START_TEST(test_closes_a_timeout_after_the_last)
 	while (a.what != SCHEDULE_CLOSE) {
 		struct mono now = schedule_due(sched);
 
-		ck_assert(schedule_next(sched, now, WALL, &a));
+		ck_assert(schedule_next(sched, now, 0, WALL, &a));
 		if (a.what == SCHEDULE_CLOSE)
-			ck_assert_int_eq(now.ns, 8 * S + 2 * S);
+			ck_assert_int_eq(now.ns - a.late_ns, 8 * S + 2 * S);
 	}
 	ck_assert_uint_eq(a.step, 0);
 	schedule_free(sched);
@@ -146,7 +147,7 @@ START_TEST(test_two_open_at_most)
 		for (unsigned i = 0; i < 20000; i++) {
 			/* the wall clock runs away: steps are being steered all the time */
 			wall += kind[k].step / 5000;
-			ck_assert(schedule_next(sched, schedule_due(sched), wall, &a));
+			ck_assert(schedule_next(sched, schedule_due(sched), 0, wall, &a));
 			if (a.what == SCHEDULE_SEND && a.packet == 0) {
 				ck_assert_uint_eq(a.step, begun);
 				begun++;
@@ -191,17 +192,17 @@ START_TEST(test_late_and_too_late)
 
 	add(&e, 10 * S, 10, S, 0, 0, WALL);
 	ck_assert_int_eq(schedule_tolerance(&e), 100 * MS);
-	ck_assert(schedule_next(sched, (struct mono){ 900 * MS }, WALL, &a));
+	ck_assert(schedule_next(sched, (struct mono){ 900 * MS }, 0, WALL, &a));
 	ck_assert_int_eq(a.what, SCHEDULE_SEND);
 	ck_assert_int_eq(a.late_ns, 900 * MS);
 	/* request 1 was due at 1 s, 2 at 2 s: at 2.1 s the first is a whole slot late */
-	ck_assert(schedule_next(sched, (struct mono){ 2100 * MS }, WALL, &a));
+	ck_assert(schedule_next(sched, (struct mono){ 2100 * MS }, 0, WALL, &a));
 	ck_assert_int_eq(a.what, SCHEDULE_SKIP);
 	ck_assert_uint_eq(a.packet, 1);
-	ck_assert(schedule_next(sched, (struct mono){ 2100 * MS }, WALL, &a));
+	ck_assert(schedule_next(sched, (struct mono){ 2100 * MS }, 0, WALL, &a));
 	ck_assert_int_eq(a.what, SCHEDULE_SEND);
 	ck_assert_uint_eq(a.packet, 2);
-	ck_assert(!schedule_next(sched, (struct mono){ 2100 * MS }, WALL, &a));
+	ck_assert(!schedule_next(sched, (struct mono){ 2100 * MS }, 0, WALL, &a));
 	schedule_free(sched);
 }
 END_TEST
@@ -217,7 +218,7 @@ START_TEST(test_slept)
 
 	add(&e, S, 10, S, 0, 0, WALL);
 	run(sched, 40 * S + 350 * MS, WALL);	/* requests 0 to 3 of step 40 are out */
-	while (schedule_next(sched, wake, WALL, &a)) {
+	while (schedule_next(sched, wake, 0, WALL, &a)) {
 		switch (a.what) {
 		case SCHEDULE_SKIP:
 			skip++;
@@ -253,7 +254,7 @@ START_TEST(test_slept_for_a_day)
 	unsigned missed = 0, all = 0;
 
 	add(&e, S, 1, 500 * MS, 0.5, 0, WALL);
-	while (schedule_next(sched, wake, WALL, &a)) {
+	while (schedule_next(sched, wake, 0, WALL, &a)) {
 		missed += a.what == SCHEDULE_MISSED;
 		all++;
 	}
@@ -282,7 +283,7 @@ START_TEST(test_wall_clock_jumps)
 
 			if (i == 100)
 				wall += jump[k];
-			ck_assert(schedule_next(sched, now, wall, &a));
+			ck_assert(schedule_next(sched, now, 0, wall, &a));
 			if (a.what != SCHEDULE_SEND)
 				continue;
 			if (before >= 0)
@@ -297,6 +298,33 @@ START_TEST(test_wall_clock_jumps)
 }
 END_TEST
 
+/* A hundred links of ten requests a second in all fall on four moments a second. */
+START_TEST(test_grid)
+{
+	int64_t offset = 123 * MS + 456789;
+	bool seen[40] = { false };
+	unsigned points = 0;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		double phase = schedule_phase(10 * S, 10 * 1000, offset, i / 1000.0);
+		int64_t ns = (int64_t)(phase * 10e9 + 0.5);
+
+		ck_assert(phase >= 0 && phase < 1);
+		ck_assert_int_eq(ns % (250 * MS), offset % (250 * MS));
+		seen[ns / (250 * MS)] = true;
+	}
+	for (unsigned i = 0; i < 40; i++)
+		points += seen[i];
+	ck_assert_uint_eq(points, 40);		/* and use all of them */
+	/* 1,000 a second: 10 ms; a slot that no grid fits, or one alone: anywhere */
+	ck_assert_int_eq((int64_t)(schedule_phase(S, 1000 * 1000, 0, 0.777) * 1e9 + 0.5), 770 * MS);
+	ck_assert_double_eq(schedule_phase(333 * MS, 1000, 0, 0.777), 0.777);
+	ck_assert_double_eq(schedule_phase(MS, 1000 * 1000, 0, 0.777), 0.777);
+	ck_assert_double_eq(schedule_phase(S, 1000 * 1000 * 1000, 0, 0.777), 0.777);
+	ck_assert(schedule_phase(S, 0, 999 * MS, 0.999999) < 1);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -304,7 +332,7 @@ main(void)
 		test_empty, test_begins_on_a_multiple, test_evenly_spread,
 		test_closes_a_timeout_after_the_last, test_two_open_at_most,
 		test_a_dead_link_delays_nobody, test_late_and_too_late, test_slept,
-		test_slept_for_a_day, test_wall_clock_jumps, NULL,
+		test_slept_for_a_day, test_wall_clock_jumps, test_grid, NULL,
 	};
 
 	return run_suite("schedule", tests);

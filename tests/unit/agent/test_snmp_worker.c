@@ -229,7 +229,8 @@ poll_one(struct polled *p, uint16_t to_port)
 	socklen_t len = target_literal("127.0.0.1", to_port, &to);
 
 	p->results = 0;
-	ck_assert_int_eq(snmp_worker_poll(worker, p->device, token, &to, len), 0);
+	ck_assert_int_eq(snmp_worker_poll(worker, p->device, token,
+	    (struct sockaddr *)&to, len), 0);
 }
 
 static void

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "agent/spool_gap.h"
+#include "common/batch.h"
 #include "faultydisk.h"
 #include "suite.h"
 
@@ -96,7 +97,7 @@ get(uint64_t seq)
 	Linkwatch__Pb__Batch *m;
 
 	ck_assert_int_eq(spool_get(spool, seq, &b), 1);
-	m = linkwatch__pb__batch__unpack(NULL, b.len, b.data);
+	m = batch_unpack(b.data, b.len);
 	ck_assert_ptr_nonnull(m);
 	ck_assert_int_eq(batch_check(m, why, sizeof why), 0);
 	ck_assert_uint_eq(m->seq, b.seq);
@@ -128,7 +129,7 @@ account(uint64_t seq, uint64_t *in_gaps)
 
 	*in_gaps = 0;
 	for (; spool_get(spool, seq, &b) == 1; seq = b.seq + 1) {
-		Linkwatch__Pb__Batch *m = linkwatch__pb__batch__unpack(NULL, b.len, b.data);
+		Linkwatch__Pb__Batch *m = batch_unpack(b.data, b.len);
 
 		ck_assert_ptr_nonnull(m);
 		samples += m->n_sent;
@@ -424,43 +425,231 @@ START_TEST(test_killed)
 }
 END_TEST
 
+/* Overwrites eight bytes of the segment that begins with record first. */
 static void
-damage(const char *suffix, long offset)
+damage(uint64_t first, long offset)
 {
-	DIR *d = opendir(dir);
-	struct dirent *e;
+	char path[128];
+	int fd;
 
-	while ((e = readdir(d)) != NULL) {
-		char path[400];
-		size_t n = strlen(e->d_name), m = strlen(suffix);
-		int fd;
-
-		if (n < m || strcmp(e->d_name + n - m, suffix) != 0 || e->d_name[0] == 'd')
-			continue;	/* "damaged." is so already */
-		snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
-		fd = open(path, O_WRONLY);
-		ck_assert_int_ge(fd, 0);
-		ck_assert_int_eq(pwrite(fd, "XXXXXXXX", 8, offset), 8);
-		close(fd);
-		break;
-	}
-	closedir(d);
+	snprintf(path, sizeof path, "%s/%020llu.seg", dir, (unsigned long long)first);
+	fd = open(path, O_WRONLY);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pwrite(fd, "XXXXXXXX", 8, offset), 8);
+	close(fd);
 }
 
+/* Everything that is sent when each batch is acknowledged at once, as an uplink would. */
+struct sent {
+	uint64_t batches, samples, missing, gaps;
+	Linkwatch__Pb__Gap *gap[8];	/* of "spool damaged", in order */
+};
+
+static void
+drain(struct sent *s)
+{
+	struct spool_batch b;
+	uint64_t seq = stat_now().acked_seq + 1;
+
+	memset(s, 0, sizeof *s);
+	for (;;) {
+		Linkwatch__Pb__Batch *m;
+		int rc = spool_get(spool, seq, &b);
+
+		if (rc == 0 && spool_flush(spool, (struct wall){ at }) == 0)
+			rc = spool_get(spool, seq, &b);
+		if (rc != 1)
+			break;
+		if (b.seq != seq) {
+			if (stat_now().acked_seq + 1 < b.seq) {	/* an earlier gap is to be told first */
+				ck_assert_int_eq(spool_flush(spool, (struct wall){ at }), 0);
+				continue;
+			}
+			ck_assert_uint_eq(stat_now().first_seq, b.seq);	/* so says HELLO */
+			s->missing += b.seq - seq;
+		}
+		m = batch_unpack(b.data, b.len);
+		ck_assert_ptr_nonnull(m);
+		ck_assert_int_eq(batch_check(m, why, sizeof why), 0);
+		s->batches++;
+		s->samples += m->n_sent;
+		for (size_t i = 0; i < m->n_gap; i++) {
+			ck_assert_str_eq(m->gap[i]->reason, "spool damaged");
+			ck_assert_uint_eq(m->gap[i]->count, 0);		/* nobody knows */
+			ck_assert_uint_lt(s->gaps, 8);
+			s->gap[s->gaps++] = m->gap[i];
+			m->gap[i] = NULL;
+		}
+		m->n_gap = 0;
+		done(m);
+		seq = b.seq + 1;
+		ck_assert_int_eq(spool_ack(spool, b.seq), 0);
+	}
+}
+
+static void
+forget(struct sent *s)
+{
+	for (uint64_t i = 0; i < s->gaps; i++)
+		linkwatch__pb__gap__free_unpacked(s->gap[i], NULL);
+}
+
+static void
+assert_gap(const struct sent *s, uint64_t i, uint64_t first, uint64_t last)
+{
+	ck_assert_uint_lt(i, s->gaps);
+	ck_assert_uint_eq(s->gap[i]->first_seq, first);
+	ck_assert_uint_eq(s->gap[i]->last_seq, last);
+}
+
+/* 300 batches of 900 RTTs in segments of 64 KiB; the firsts of the segments. */
+static unsigned
+fill_segments(uint64_t first[64])
+{
+	struct spool_opts opts = { .max_bytes = 16 << 20, .segment_bytes = 64 * 1024 };
+	struct dirent **names;
+	unsigned n = 0;
+	int found;
+
+	begin(&opts);
+	for (unsigned i = 0; i < 300; i++)
+		ck_assert_int_eq(put(1, 900), 0);
+	found = scandir(dir, &names, NULL, alphasort);
+	for (int i = 0; i < found; i++) {
+		if (strstr(names[i]->d_name, ".seg") != NULL && n < 64)
+			first[n++] = strtoull(names[i]->d_name, NULL, 10);
+		free(names[i]);
+	}
+	free(names);
+	ck_assert_uint_gt(n, 8);
+	return n;
+}
+
+/* In the last segment, found when it is opened: what stands before and behind is still sent. */
 START_TEST(test_damaged)
 {
 	uint8_t boot[BOOT_ID_LEN];
-	uint64_t in_gaps;
-	Linkwatch__Pb__Batch *m;
+	struct sent s;
 
 	begin(NULL);
 	for (unsigned i = 0; i < 50; i++)
 		ck_assert_int_eq(put(1, 100), 0);
 	memcpy(boot, spool_boot_id(spool), sizeof boot);
 	close_spool();
-	damage(".seg", 3000);			/* a record with sound ones behind it */
+	damage(1, 3000);			/* one record, with sound ones behind it */
 	open_spool(NULL);
 	ck_assert_ptr_nonnull(strstr(why, "damaged"));
+	ck_assert_ptr_nonnull(strstr(why, "still sent"));
+	ck_assert_mem_eq(boot, spool_boot_id(spool), sizeof boot);
+	ck_assert_uint_eq(stat_now().next_seq, 51);
+	ck_assert_int_eq(put(1, 1), 0);
+	drain(&s);
+	ck_assert_uint_eq(s.samples, 50);
+	ck_assert_uint_eq(s.missing, 1);
+	ck_assert_uint_eq(s.gaps, 1);
+	ck_assert_uint_eq(s.gap[0]->first_seq, s.gap[0]->last_seq);
+	ck_assert_int_le(s.gap[0]->from_ns, s.gap[0]->to_ns);
+	ck_assert_int_gt(s.gap[0]->from_ns, T0);
+	forget(&s);
+	close_spool();
+	open_spool(NULL);			/* told once, not twice */
+	ck_assert_str_eq(why, "");
+	ck_assert_int_eq(put(1, 1), 0);
+	drain(&s);
+	ck_assert_uint_eq(s.batches, 1);
+	ck_assert_uint_eq(s.gaps, 0);
+	end();
+}
+END_TEST
+
+/* In segments that are not walked when it is opened, found by reading, two in one second. */
+START_TEST(test_damaged_in_the_middle)
+{
+	uint64_t first[64];
+	struct sent s;
+
+	fill_segments(first);
+	damage(first[2], 200);			/* its first record */
+	damage(first[4], 30);			/* its header: all of it is gone */
+	drain(&s);
+	ck_assert_uint_eq(s.missing, 1 + first[5] - first[4]);
+	ck_assert_uint_eq(s.samples, 300 - s.missing);
+	ck_assert_uint_eq(s.gaps, 2);
+	assert_gap(&s, 0, first[2], first[2]);
+	assert_gap(&s, 1, first[4], first[5] - 1);
+	forget(&s);
+	end();
+}
+END_TEST
+
+/* A crash between finding the damage and telling it: it is told once. */
+START_TEST(test_damage_and_crash)
+{
+	struct spool_batch b;
+	uint64_t first[64];
+	struct sent s;
+
+	fill_segments(first);
+	damage(first[2], 200);
+	ck_assert_int_eq(spool_ack(spool, first[2] - 1), 0);
+	ck_assert_int_eq(spool_get(spool, first[2], &b), 1);
+	ck_assert_uint_eq(b.seq, first[2] + 1);
+	ck_assert_uint_eq(stat_now().acked_seq, first[2]);	/* lost counts as acknowledged */
+	disk.write_error = -EIO;		/* neither gap nor cursor gets to the disk */
+	close_spool();
+	open_spool(NULL);
+	ck_assert_int_eq(spool_ack(spool, first[2] - 1), 0);	/* WELCOME says so */
+	drain(&s);
+	ck_assert_uint_eq(s.gaps, 1);
+	assert_gap(&s, 0, first[2], first[2]);
+	ck_assert_uint_eq(s.samples, 300 - first[2]);
+	forget(&s);
+	end();
+}
+END_TEST
+
+/* Headers: of the first segment, of the last, and then of every one. */
+START_TEST(test_damaged_headers)
+{
+	uint64_t first[64];
+	unsigned n = fill_segments(first);
+	uint8_t boot[BOOT_ID_LEN];
+	struct sent s;
+
+	memcpy(boot, spool_boot_id(spool), sizeof boot);
+	close_spool();
+	damage(first[0], 30);
+	damage(first[n - 1], 30);
+	open_spool(NULL);
+	ck_assert_mem_eq(boot, spool_boot_id(spool), sizeof boot);
+	ck_assert_uint_eq(stat_now().next_seq, 301);
+	ck_assert_int_eq(put(1, 1), 0);
+	drain(&s);
+	ck_assert_uint_eq(s.gaps, 2);
+	assert_gap(&s, 0, 1, first[1] - 1);
+	assert_gap(&s, 1, first[n - 1], 300);
+	ck_assert_uint_eq(s.samples, first[n - 1] - first[1] + 1);
+	forget(&s);
+	end();
+}
+END_TEST
+
+START_TEST(test_nothing_can_be_read)
+{
+	uint8_t boot[BOOT_ID_LEN];
+	uint64_t in_gaps;
+	Linkwatch__Pb__Batch *m;
+	char path[128];
+
+	begin(NULL);
+	for (unsigned i = 0; i < 50; i++)
+		ck_assert_int_eq(put(1, 100), 0);
+	memcpy(boot, spool_boot_id(spool), sizeof boot);
+	close_spool();
+	snprintf(path, sizeof path, "%s/%020d.seg", dir, 1);
+	ck_assert_int_eq(unlink(path), 0);
+	open_spool(NULL);
+	ck_assert_ptr_nonnull(strstr(why, "begun anew"));
 	ck_assert_mem_ne(boot, spool_boot_id(spool), sizeof boot);
 	ck_assert_uint_eq(stat_now().next_seq, 1);
 	ck_assert_int_eq(put(1, 1), 0);
@@ -469,10 +658,6 @@ START_TEST(test_damaged)
 	ck_assert_uint_eq(m->n_gap, 1);
 	ck_assert_str_eq(m->gap[0]->reason, "spool damaged");
 	done(m);
-	close_spool();
-	damage(".seg", 30);			/* once more: the older one that was put aside goes */
-	open_spool(NULL);
-	ck_assert_ptr_nonnull(strstr(why, "damaged"));
 	end();
 }
 END_TEST
@@ -553,6 +738,8 @@ main(void)
 		test_gap_names_what_went, test_gap_survives_a_crash, test_gap_is_not_told_twice,
 		test_full_disk, test_failing_sync, test_failing_write,
 		test_memory_is_bounded_too, test_killed, test_damaged,
+		test_damaged_in_the_middle, test_damage_and_crash, test_damaged_headers,
+		test_nothing_can_be_read,
 		test_boot_id_lost_or_damaged, test_second_agent, test_lost_numbers, NULL,
 	};
 

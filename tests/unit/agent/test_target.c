@@ -83,6 +83,23 @@ END_TEST
 	refused(&l_, text); \
 } while (0)
 
+START_TEST(test_family_of_a_literal)
+{
+	Linkwatch__Pb__Link l = sound(PROBE_ICMP);
+	struct target t;
+	char why[160];
+
+	l.family = 6;
+	refused(&l, "address of the other family");
+	l.target = "::1";
+	ck_assert_int_eq(target_init(&t, &l, why, sizeof why), 0);
+	target_fini(&t);
+	l.family = 0;
+	l.source = "127.0.0.1";
+	refused(&l, "address of the other family");
+}
+END_TEST
+
 START_TEST(test_numbers)
 {
 	REFUSED(PROBE_ICMP, probe, 0, "unknown probe 0");
@@ -275,7 +292,7 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		test_sound_ones, test_defaults, test_numbers, test_texts, test_oids,
+		test_sound_ones, test_defaults, test_family_of_a_literal, test_numbers, test_texts, test_oids,
 		test_source_and_family, test_equal, test_options, test_named_oids, test_literals, NULL,
 	};
 

@@ -4,6 +4,10 @@
  */
 #include "uplink_scene.h"
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
 /* -------------------------------------------------------------------- tests */
 
 START_TEST(test_greeting)
@@ -442,11 +446,41 @@ START_TEST(test_wrong_version)
 	begin(1);
 	uplink_tick(up);
 	opened(ROLE_COLLECTOR, "main");
-	w.version = UPLINK_VERSION_MAX + 1;
+	w.version = PROTOCOL_MAX + 1;
 	frame(FRAME_WELCOME, &w);
 	ck_assert(!conn.open);
 	ck_assert_ptr_nonnull(strstr(last_detail, "version"));
 	end();
+}
+END_TEST
+
+/* A collector of protocol 1 reads plain columns only; a newer one gets what the spool holds. */
+START_TEST(test_an_older_collector_gets_plain_batches)
+{
+	for (uint32_t version = PROTOCOL_MIN; version <= PROTOCOL_MAX; version++) {
+		Linkwatch__Pb__Welcome w = LINKWATCH__PB__WELCOME__INIT;
+		Linkwatch__Pb__Batch *b;
+		size_t i = 0;
+
+		begin(1);
+		put_usual();
+		uplink_tick(up);
+		opened(ROLE_COLLECTOR, "main");
+		w.version = version;
+		w.window = 8;
+		frame(FRAME_WELCOME, &w);
+		uplink_tick(up);
+		assert_batches(1, 1);
+		while (sent[i].type != FRAME_BATCH)
+			i++;
+		b = linkwatch__pb__batch__unpack(NULL, sent[i].len, sent[i].payload);
+		ck_assert_ptr_nonnull(b);
+		ck_assert_uint_eq(b->n_sent, version < PROTOCOL_SHORT ? 20 : 0);
+		ck_assert_int_eq(b->samples.len > 0, version >= PROTOCOL_SHORT);
+		linkwatch__pb__batch__free_unpacked(b, NULL);
+		end();
+		sents = 0;
+	}
 }
 END_TEST
 
@@ -475,6 +509,69 @@ START_TEST(test_dropped_under_our_feet)
 	welcome(0, 10);
 	uplink_tick(up);
 	assert_batches(spooled().first_seq, spooled().first_seq + 9);
+	end();
+}
+END_TEST
+
+/* The first record of the second segment cannot be read any more; its number. */
+static uint64_t
+damage_second_segment(void)
+{
+	struct dirent **names;
+	int n = scandir(dir, &names, NULL, alphasort), segments = 0, fd;
+	uint64_t first = 0;
+	char path[400];
+
+	for (int i = 0; i < n; i++) {
+		if (strstr(names[i]->d_name, ".seg") != NULL && ++segments == 2) {
+			first = strtoull(names[i]->d_name, NULL, 10);
+			snprintf(path, sizeof path, "%s/%s", dir, names[i]->d_name);
+		}
+		free(names[i]);
+	}
+	free(names);
+	ck_assert_uint_gt(first, 1);
+	fd = open(path, O_WRONLY);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pwrite(fd, "XXXX", 4, 300), 4);
+	close(fd);
+	return first;
+}
+
+/* What stands before the damage arrives first; then HELLO says where it goes on. */
+START_TEST(test_damage_is_passed_over)
+{
+	Linkwatch__Pb__Hello *h;
+	uint64_t bad;
+
+	begin(1);
+	put(200, 900);
+	bad = damage_second_segment();
+	connected(0, 1000);
+	assert_batches(1, bad - 1);
+	pass(S);
+	assert_batches(1, bad - 1);
+	ack(bad - 2);
+	uplink_tick(up);
+	assert_batches(1, bad - 1);
+	ck_assert(conn.open);
+	ack(bad - 1);
+	uplink_tick(up);
+	ck_assert_ptr_nonnull(strstr(last_detail, "dropped"));
+	forget();
+	uplink_tick(up);
+	ck_assert(conn.open);			/* at once */
+	opened(ROLE_COLLECTOR, "main");
+	h = linkwatch__pb__hello__unpack(NULL, sent[0].len, sent[0].payload);
+	ck_assert_uint_eq(h->first_seq, bad + 1);
+	linkwatch__pb__hello__free_unpacked(h, NULL);
+	forget();
+	welcome(bad - 1, 1000);
+	uplink_tick(up);
+	assert_batches(bad + 1, 200);
+	put(1, 1);				/* tells the gap */
+	uplink_tick(up);
+	assert_batches(bad + 1, 202);
 	end();
 }
 END_TEST
@@ -523,7 +620,8 @@ main(void)
 		test_refused_for_good, test_refused_for_now, test_session_refused, test_pause,
 		test_slow_connection, test_clock, test_plan, test_plan_result_waits,
 		test_frames_out_of_turn, test_unknown_frames_pass, test_wrong_version,
-		test_dropped_under_our_feet, test_lost_numbers, test_reconnect, NULL,
+		test_an_older_collector_gets_plain_batches,
+		test_dropped_under_our_feet, test_damage_is_passed_over, test_lost_numbers, test_reconnect, NULL,
 	};
 
 	return run_suite("uplink", tests);

@@ -71,7 +71,7 @@ fake_send(struct conn *c, uint8_t type, const void *payload, size_t len)
 	*s = (struct sent){ .type = type, .len = len, .payload = xmalloc(len) };
 	memcpy(s->payload, payload, len);
 	if (type == FRAME_BATCH) {
-		Linkwatch__Pb__Batch *b = linkwatch__pb__batch__unpack(NULL, len, payload);
+		Linkwatch__Pb__Batch *b = batch_unpack(payload, len);
 
 		ck_assert_ptr_nonnull(b);
 		s->seq = b->seq;
@@ -187,6 +187,21 @@ put(unsigned batches, uint32_t rtts)
 		ck_assert_int_eq(batch_builder_add(builder, &s), 0);
 		ck_assert_int_eq(spool_put(spool, builder, fake_wall(NULL)), 0);
 	}
+}
+
+/* One batch of twenty samples that are shorter in short. */
+static void
+put_usual(void)
+{
+	static const uint32_t rtt[] = { 31000, 31200, 31100, 30900 };
+
+	for (int i = 0; i < 20; i++) {
+		struct sample s = { .link = "l1", .start_ns = mono_now + wall_offset + i * S,
+			.step_ms = 1000, .sent = 4, .rtt_count = 4, .rtt_100ns = rtt };
+
+		ck_assert_int_eq(batch_builder_add(builder, &s), 0);
+	}
+	ck_assert_int_eq(spool_put(spool, builder, fake_wall(NULL)), 0);
 }
 
 static void

@@ -217,7 +217,8 @@ hello(struct test_conn *c, int boot, uint64_t first, uint64_t next)
 	uint8_t b[BOOT_ID_LEN];
 
 	boot_id(b, boot);
-	m.version_min = m.version_max = 1;
+	m.version_min = 1;
+	m.version_max = PROTOCOL_MAX;
 	m.software = (char *)"0.1.0";
 	m.boot_id = (ProtobufCBinaryData){ .len = BOOT_ID_LEN, .data = b };
 	m.first_seq = first;
@@ -254,7 +255,7 @@ expect_welcome(struct test_conn *c)
 	Linkwatch__Pb__Welcome *w = linkwatch__pb__welcome__unpack(NULL, s->n, s->p);
 	uint64_t acked = w->acked_seq;
 
-	ck_assert_uint_eq(w->version, 1);
+	ck_assert_uint_eq(w->version, PROTOCOL_MAX);
 	linkwatch__pb__welcome__free_unpacked(w, NULL);
 	return acked;
 }

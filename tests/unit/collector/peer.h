@@ -65,6 +65,7 @@ struct test_batch {
 	uint32_t rtt_100ns;		/* 0: 12345 */
 	uint64_t gap_first, gap_last;
 	bool lost;			/* no reply */
+	bool plain;			/* as protocol 1 has it */
 };
 
 /* Packed, malloc'd. */
@@ -103,6 +104,13 @@ test_batch(const struct test_batch *t, size_t *len)
 	if (batch_builder_finish(bb, boot, t->seq, &out, len) != 0)
 		abort();
 	batch_builder_free(bb);
+	if (t->plain) {
+		uint8_t *in_short = out;
+
+		if (batch_to_plain(in_short, *len, &out, len) != 0)
+			abort();
+		free(in_short);
+	}
 	return out;
 }
 
@@ -111,7 +119,7 @@ static inline uint8_t *
 bent_batch(const struct test_batch *t, void (*bend)(Linkwatch__Pb__Batch *), size_t *len)
 {
 	uint8_t *p = test_batch(t, len), *out;
-	Linkwatch__Pb__Batch *b = linkwatch__pb__batch__unpack(NULL, *len, p);
+	Linkwatch__Pb__Batch *b = batch_unpack(p, *len);
 
 	bend(b);
 	*len = linkwatch__pb__batch__get_packed_size(b);

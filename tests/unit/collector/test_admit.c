@@ -101,6 +101,18 @@ START_TEST(same_number_other_content_is_a_fork)
 }
 END_TEST
 
+/* The collector before this one was older, took the batch plain and died before it said so. */
+START_TEST(another_form_is_no_fork)
+{
+	offer(&(struct test_batch){ .seq = 1, .samples = 40, .plain = true }, 1);
+	ck_assert_int_eq(res.verdict, ADMIT_TAKE);
+	ck_assert_int_eq(offer(&(struct test_batch){ .seq = 1, .samples = 40 }, 1), ADMIT_REPEAT);
+	ck_assert(!res.forked && !res.drop);
+	ck_assert_int_eq(offer(&(struct test_batch){ .seq = 1, .samples = 41 }, 1), ADMIT_REFUSE);
+	ck_assert(res.forked && res.drop);
+}
+END_TEST
+
 START_TEST(a_hole_needs_a_word)
 {
 	offer(&(struct test_batch){ .seq = 1 }, 1);
@@ -469,6 +481,7 @@ main(void)
 	tcase_add_test(t, takes_in_order_and_knows_repeats);
 	tcase_add_test(t, another_numbering_begins_at_one);
 	tcase_add_test(t, same_number_other_content_is_a_fork);
+	tcase_add_test(t, another_form_is_no_fork);
 	tcase_add_test(t, a_hole_needs_a_word);
 	tcase_add_test(t, a_gap_to_the_end_of_numbers_is_no_trick);
 	tcase_add_test(t, impossible_numbers);

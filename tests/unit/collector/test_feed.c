@@ -88,6 +88,41 @@ START_TEST(the_feed_goes_on_where_it_was)
 }
 END_TEST
 
+/* An alertd of protocol 1 is told plain columns, a newer one what the journal holds. */
+START_TEST(an_older_reader_gets_plain_batches)
+{
+	struct test_conn *a = agent("a1", 1, 1, 99);
+
+	batch(a, &(struct test_batch){ .boot = 1, .seq = 1, .samples = 30 });
+	hub_commit(hub);
+	for (uint32_t version = PROTOCOL_MIN; version <= PROTOCOL_MAX; version++) {
+		struct test_conn *c = connect_as(ROLE_ALERTD, "main");
+		Linkwatch__Pb__Hello m = LINKWATCH__PB__HELLO__INIT;
+		Linkwatch__Pb__FeedRecord *r;
+		Linkwatch__Pb__StoredBatch *sb;
+		Linkwatch__Pb__Batch *b;
+
+		m.version_min = PROTOCOL_MIN;
+		m.version_max = version;
+		say(c, FRAME_HELLO, &m.base);
+		EXPECT(c, FRAME_WELCOME);
+		feed_from(c, 4, 0);
+		r = expect_record(c);
+		ck_assert_uint_eq(r->type, JREC_BATCH);
+		sb = linkwatch__pb__stored_batch__unpack(NULL, r->payload.len, r->payload.data);
+		b = linkwatch__pb__batch__unpack(NULL, sb->batch.len, sb->batch.data);
+		ck_assert_str_eq(sb->agent, "a1");
+		ck_assert_uint_eq(b->n_sent, version < PROTOCOL_SHORT ? 30 : 0);
+		linkwatch__pb__batch__free_unpacked(b, NULL);
+		b = batch_unpack(sb->batch.data, sb->batch.len);
+		ck_assert_uint_eq(b->n_sent, 30);
+		linkwatch__pb__batch__free_unpacked(b, NULL);
+		linkwatch__pb__stored_batch__free_unpacked(sb, NULL);
+		linkwatch__pb__feed_record__free_unpacked(r, NULL);
+	}
+}
+END_TEST
+
 START_TEST(what_retention_took_is_told)
 {
 	struct test_conn *a, *c;
@@ -225,6 +260,7 @@ main(void)
 	tcase_set_timeout(t, 60);
 	ADD(the_feed_tells_all_within_its_window);
 	ADD(the_feed_goes_on_where_it_was);
+	ADD(an_older_reader_gets_plain_batches);
 	ADD(what_retention_took_is_told);
 	ADD(a_reader_holds_retention_back_for_a_while);
 	ADD(a_record_longer_than_a_frame_spans_several);

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "collector/ingest.h"
+#include "common/batch.h"
 #include "common/collector_conf.h"
 #include "common/rng.h"
 #include "common/tls.h"
@@ -339,7 +340,7 @@ check_journal(uint64_t upto)
 		if (rec.type != JREC_BATCH)
 			continue;
 		sb = linkwatch__pb__stored_batch__unpack(NULL, rec.len, rec.data);
-		b = linkwatch__pb__batch__unpack(NULL, sb->batch.len, sb->batch.data);
+		b = batch_unpack(sb->batch.data, sb->batch.len);
 		if (b->seq <= upto) {
 			ck_assert_msg(seen[b->seq] == 0, "batch %" PRIu64 " stands twice", b->seq);
 			seen[b->seq] = 1;

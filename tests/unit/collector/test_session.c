@@ -4,6 +4,8 @@
  */
 #include "tests/unit/collector/hubtest.h"
 
+static int hurries;			/* hub_opts.hurry was called so often */
+
 /* -------------------------------------------------------------------- agents */
 
 START_TEST(an_agent_is_let_in_and_acknowledged)
@@ -40,7 +42,8 @@ START_TEST(no_plan_is_sent_to_who_has_it)
 	uint8_t b[BOOT_ID_LEN];
 
 	boot_id(b, 1);
-	m.version_min = m.version_max = 1;
+	m.version_min = 1;
+	m.version_max = PROTOCOL_MAX;
 	m.boot_id = (ProtobufCBinaryData){ .len = BOOT_ID_LEN, .data = b };
 	m.plan_revision = mine->revision;
 	say(c, FRAME_HELLO, &m.base);
@@ -199,6 +202,33 @@ START_TEST(the_window_holds)
 		batch(c, &(struct test_batch){ .boot = 1, .seq = i });
 	ck_assert_uint_eq(expect_refusal(c, NULL, NULL), REFUSE_RATE);
 	ck_assert(c->is_closed);
+}
+END_TEST
+
+static void
+count_hurry(void *arg)
+{
+	(void)arg;
+	hurries++;
+}
+
+/* Who has a backlog does not wait for the timer: half a window is a reason to commit, once. */
+START_TEST(half_a_window_is_in_a_hurry)
+{
+	struct test_conn *c;
+
+	hub_close(hub, false);
+	opts.hurry = count_hurry;
+	open_hub();
+	c = agent("a1", 1, 1, 99);
+	hurries = 0;
+	for (uint64_t i = 1; i <= 12; i++) {
+		batch(c, &(struct test_batch){ .boot = 1, .seq = i });
+		ck_assert_int_eq(hurries, (int)((i + 1) / 3));	/* with the 2nd, 5th, 8th ... */
+		if (i % 3 == 0)
+			hub_commit(hub);
+	}
+	opts.hurry = NULL;
 }
 END_TEST
 
@@ -418,18 +448,19 @@ greet_with(uint32_t min, uint32_t max)
 START_TEST(versions_one_apart_agree)
 {
 	ck_assert_uint_eq(greet_with(1, 1), 1);
-	ck_assert_uint_eq(greet_with(1, 2), 1);
-	ck_assert_uint_eq(greet_with(2, 3), 0);
+	ck_assert_uint_eq(greet_with(1, 2), 2);
+	ck_assert_uint_eq(greet_with(2, 3), 2);
+	ck_assert_uint_eq(greet_with(3, 4), 0);
 	ck_assert_uint_eq(greet_with(0, 0), 0);
 	ck_assert_uint_eq(greet_with(3, 1), 0);
 	hub_close(hub, false);
-	opts.version_min = 1;
-	opts.version_max = 2;
+	opts.version_min = 2;
+	opts.version_max = 3;
 	open_hub();
-	ck_assert_uint_eq(greet_with(1, 1), 1);
-	ck_assert_uint_eq(greet_with(2, 3), 2);
-	ck_assert_uint_eq(greet_with(1, 9), 2);
-	ck_assert_uint_eq(greet_with(3, 4), 0);
+	ck_assert_uint_eq(greet_with(1, 1), 0);
+	ck_assert_uint_eq(greet_with(1, 2), 2);
+	ck_assert_uint_eq(greet_with(1, 9), 3);
+	ck_assert_uint_eq(greet_with(4, 5), 0);
 }
 END_TEST
 
@@ -576,6 +607,7 @@ main(void)
 	ADD(a_fork_is_told_apart_from_a_repeat);
 	ADD(a_hole_ends_the_session_until_hello_explains_it);
 	ADD(the_window_holds);
+	ADD(half_a_window_is_in_a_hurry);
 	ADD(the_second_session_ends_the_first);
 	ADD(a_changed_plan_is_pushed);
 	ADD(clock_and_plan_result);

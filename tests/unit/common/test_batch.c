@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bits.h"
 #include "common/clock.h"
 #include "common/frame.h"
 #include "common/rng.h"
@@ -38,7 +39,7 @@ finish(struct batch_builder *bb, uint64_t seq)
 	ck_assert_int_eq(batch_builder_finish(bb, boot, seq, &p, &n), 0);
 	ck_assert_uint_le(n, BATCH_PACKED_MAX);
 	ck_assert(batch_builder_is_empty(bb));
-	b = linkwatch__pb__batch__unpack(NULL, n, p);
+	b = batch_unpack(p, n);
 	ck_assert_ptr_nonnull(b);
 	ck_assert_msg(batch_check(b, why, sizeof why) == 0, "%s", why);
 	ck_assert_str_eq(why, "");
@@ -214,6 +215,193 @@ START_TEST(health_and_gaps)
 }
 END_TEST
 
+/* -------------------------------------------------------------- samples in short */
+
+/* As the links of an agent give them: a floor, something above it, now and then a loss. */
+static void
+add_usual(struct batch_builder *bb, struct rng *rng, unsigned samples)
+{
+	static const char *const link[] = { "sh-gw-001", "sh-gw-002", "bj-dc2-core-sw-7", "portal" };
+	uint32_t rtt[10];
+
+	for (unsigned i = 0; i < samples; i++) {
+		struct sample s = { .link = link[i % 4], .step_ms = 10000, .sent = 10, .rtt_100ns = rtt,
+			.start_ns = INT64_C(1768437067123456789) + i * INT64_C(50123000) };
+
+		for (unsigned k = 0; k < 10; k++)
+			if (rng_below(rng, 50) != 0)
+				rtt[s.rtt_count++] = 120000 + (uint32_t)rng_below(rng, 1000);
+		ck_assert_int_eq(batch_builder_add(bb, &s), 0);
+	}
+}
+
+/* A batch of usual samples, packed and malloc'd. */
+static uint8_t *
+usual(unsigned samples, size_t *n)
+{
+	struct batch_builder *bb = batch_builder_new();
+	struct rng_seed seed;
+	uint8_t *p;
+
+	add_usual(bb, rng_seeded(&seed, 3), samples);
+	ck_assert_int_eq(batch_builder_finish(bb, boot, 7, &p, n), 0);
+	batch_builder_free(bb);
+	return p;
+}
+
+START_TEST(short_and_plain_say_the_same)
+{
+	size_t n, m, k;
+	uint8_t *p = usual(500, &n), *plain, *again;
+	Linkwatch__Pb__Batch *raw = linkwatch__pb__batch__unpack(NULL, n, p), *b;
+	char why[100];
+
+	ck_assert_uint_gt(raw->samples.len, 0);		/* that is how it is written */
+	ck_assert_uint_eq(raw->n_sent + raw->n_rtt_100ns, 0);
+	/* who does not know that must not take it for an empty one */
+	ck_assert_int_eq(batch_check(raw, why, sizeof why), REFUSE_COUNTS);
+	ck_assert_uint_lt(n, 500 * 20);
+	ck_assert_int_eq(batch_to_plain(p, n, &plain, &m), 0);
+	ck_assert_uint_gt(m, n * 3 / 2);
+	b = linkwatch__pb__batch__unpack(NULL, m, plain);	/* as an older reader does */
+	ck_assert_uint_eq(b->samples.len, 0);
+	ck_assert_uint_eq(b->n_sent, 500);
+	linkwatch__pb__batch__free_unpacked(b, NULL);
+	ck_assert_int_eq(batch_to_plain(plain, m, &again, &k), 0);	/* plain stays plain */
+	ck_assert_uint_eq(k, m);
+	ck_assert_mem_eq(again, plain, m);
+	linkwatch__pb__batch__free_unpacked(raw, NULL);
+	free(again);
+	free(plain);
+	free(p);
+}
+END_TEST
+
+START_TEST(unpacking_refuses)
+{
+	size_t n, m;
+	uint8_t *p = usual(5, &n), out[4096];
+	Linkwatch__Pb__Batch *b = linkwatch__pb__batch__unpack(NULL, n, p), *again;
+	uint32_t one[] = { 1 };
+	uint8_t nothing[] = { 0xf8, 0 };
+
+	ck_assert_uint_lt(n, sizeof out);
+	b->n_sent = 1;				/* columns beside it */
+	b->sent = one;
+	m = linkwatch__pb__batch__pack(b, out);
+	ck_assert_ptr_null(batch_unpack(out, m));
+	ck_assert_int_eq(batch_to_plain(out, m, &p, &n), -EBADMSG);
+	b->n_sent = 0;
+	b->sent = NULL;
+	b->samples.len--;			/* cut */
+	m = linkwatch__pb__batch__pack(b, out);
+	ck_assert_ptr_null(batch_unpack(out, m));
+	b->samples.len++;
+	b->n_link = 0;				/* not marked as one in short */
+	m = linkwatch__pb__batch__pack(b, out);
+	ck_assert_ptr_null(batch_unpack(out, m));
+	b->n_link = 1;
+	m = linkwatch__pb__batch__pack(b, out);
+	again = batch_unpack(out, m);		/* as it was: nothing wrong with it */
+	ck_assert_ptr_nonnull(again);
+	linkwatch__pb__batch__free_unpacked(again, NULL);
+	free(b->samples.data);
+	b->samples = (ProtobufCBinaryData){ .len = sizeof nothing, .data = nothing };
+	m = linkwatch__pb__batch__pack(b, out);
+	ck_assert_ptr_null(batch_unpack(out, m));
+	b->samples = (ProtobufCBinaryData){ 0 };
+	linkwatch__pb__batch__free_unpacked(b, NULL);
+	free(p);
+}
+END_TEST
+
+/* Any bit of the stream turned: it is refused, or what it says can be walked and is bounded. */
+START_TEST(any_bit_may_be_wrong)
+{
+	size_t n, taken = 0;
+	uint8_t *p = usual(40, &n);
+
+	for (size_t bit = 0; bit < n * 8; bit++) {
+		Linkwatch__Pb__Batch *b;
+		struct batch_cursor c;
+		struct sample s;
+		char why[100];
+		size_t walked = 0;
+
+		p[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		b = batch_unpack(p, n);
+		if (b != NULL && batch_check(b, why, sizeof why) == 0) {
+			taken++;
+			batch_cursor_init(&c, b);
+			while (batch_cursor_next(&c, &s))
+				walked += 1 + s.rtt_count;
+			ck_assert_uint_eq(walked, b->n_sent + b->n_rtt_100ns);
+		}
+		if (b != NULL)
+			linkwatch__pb__batch__free_unpacked(b, NULL);
+		p[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+	ck_assert_uint_gt(taken, n);		/* most bits are of an RTT */
+	ck_assert_uint_lt(taken, n * 8);
+	free(p);
+}
+END_TEST
+
+/* A quarter of a megabyte that says "a thousand RTTs, all alike" over and over. */
+START_TEST(nothing_unfolds_without_bound)
+{
+	Linkwatch__Pb__Batch m = LINKWATCH__PB__BATCH__INIT, *b;
+	struct bit_writer w = { 0 };
+	uint8_t id[BOOT_ID_LEN] = { 1 }, *p;
+	char nothing[] = "", *no_id = nothing;
+	unsigned samples = 1800;
+	size_t n;
+
+	for (int round = 0; round < 2; round++, samples = 200) {
+		w.n = w.fill = 0;
+		bits_put_number(&w, samples, 4);
+		for (unsigned i = 0; i < samples; i++) {
+			bits_put(&w, i == 0, 1);
+			if (i == 0) {
+				bits_put(&w, 0, 6);
+				bits_put(&w, 12 * 38 * 38, 16);		/* "a" */
+				bits_put_number(&w, 1000, 13);
+				bits_put_number(&w, SAMPLE_RTT_MAX, 4);
+				bits_put_number(&w, 0, 0);
+			} else {
+				bits_put_number(&w, 0, 14);
+				bits_put(&w, 1, 1);
+			}
+			bits_put(&w, 1, 1);
+			bits_put_number(&w, 0, 12);
+			bits_put(&w, 0, 5);
+			for (unsigned k = 0; k < SAMPLE_RTT_MAX; k++)
+				bits_put(&w, 1, 1);
+		}
+		bits_end(&w);
+		m.boot_id = (ProtobufCBinaryData){ .len = sizeof id, .data = id };
+		m.seq = 1;
+		m.n_link = 1;
+		m.link = &no_id;
+		m.samples = (ProtobufCBinaryData){ .len = w.n, .data = w.p };
+		n = linkwatch__pb__batch__get_packed_size(&m);
+		ck_assert_uint_lt(n, BATCH_PACKED_MAX);
+		p = malloc(n);
+		linkwatch__pb__batch__pack(&m, p);
+		b = batch_unpack(p, n);
+		if (round == 0) {
+			ck_assert_ptr_null(b);	/* 1.8 MB of plain columns */
+		} else {
+			ck_assert_ptr_nonnull(b);
+			ck_assert_uint_eq(b->n_rtt_100ns, 200 * SAMPLE_RTT_MAX);
+			linkwatch__pb__batch__free_unpacked(b, NULL);
+		}
+		free(p);
+	}
+	free(w.p);
+}
+END_TEST
+
 /* ------------------------------------------------------------------ refusing */
 
 static Linkwatch__Pb__Batch *good;	/* three samples of two links, a cause, two values, a gap */
@@ -381,7 +569,7 @@ START_TEST(survives_damage)
 		memcpy(q, p, n);
 		if (i % 5 < 4)
 			q[i / 5] = with[i % 5];
-		b = linkwatch__pb__batch__unpack(NULL, len, q);
+		b = batch_unpack(q, len);
 		if (b == NULL)
 			continue;
 		if (batch_check(b, why, sizeof why) == 0) {
@@ -412,6 +600,10 @@ main(void)
 	tcase_add_test(build, stays_below_the_frame);
 	tcase_add_test(build, builder_refuses);
 	tcase_add_test(build, health_and_gaps);
+	tcase_add_test(build, short_and_plain_say_the_same);
+	tcase_add_test(build, unpacking_refuses);
+	tcase_add_test(build, any_bit_may_be_wrong);
+	tcase_add_test(build, nothing_unfolds_without_bound);
 	suite_add_tcase(s, build);
 	tcase_add_checked_fixture(refuse, setup, teardown);
 	tcase_add_test(refuse, refuses_heads);

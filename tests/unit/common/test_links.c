@@ -194,6 +194,8 @@ START_TEST(test_bad_options)
 	wrong_link("probe: icmp, target: h.example, tls: yes, device: a/b",
 	    "l.yaml:7:61: 'tls' means nothing to link 'x' of probe icmp\n"
 	    "l.yaml:7:74: 'device' is a/b, expected the name of a network interface\n");
+	wrong_link("probe: icmp, target: h.example, family: 6, device: eth0",
+	    "l.yaml:7:75: 'device' is not possible for icmp over IPv6; name a 'source'\n");
 	wrong_link("probe: tcp, target: h.example, port: 1, server_name: h",
 	    "l.yaml:7:77: 'server_name' is for tls: yes\n");
 	wrong_link("probe: tcp, target: h.example, port: 1, tls: yes, server_name: 1.2.3.4",
