@@ -94,12 +94,14 @@ sim: sim-build
 
 # --- the bench: figures of the agent beside its peers' and the bare limits'
 #   make bench-agent                    everything (15 minutes, as root); BENCH=--quick for a look
-# tests/bench/X.c is a program of its own; LIBS_bench_X names what it links besides libcommon.
-BENCH_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
+# tests/bench/*.mk have the programs of the other rows, each in TEST_PROGRAMS.  The bare ones
+# link nothing of the agent: their memory is compared.
+BENCH_BARE := $(BUILD)/tests/bench/rawping $(BUILD)/tests/bench/baretls
+TEST_PROGRAMS += $(BENCH_BARE)
 .PHONY: bench-agent bench-build
-$(BENCH_PROGRAMS): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libcommon.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_bench_$*) $(LIBS_common)
-bench-build: $(BENCH_PROGRAMS) $(IMPAIR) $(JOURNAL_DUMP) programs
+$(BENCH_BARE): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/common/mem.o
+	$(CC) $(LDFLAGS) -o $@ $^ $(if $(filter baretls,$*),-levent_openssl -levent -lssl -lcrypto)
+bench-build: programs $(IMPAIR) $(JOURNAL_DUMP) $$(filter $(BUILD)/tests/bench/%,$$(TEST_PROGRAMS))
 bench-agent:
 	@conf/deps run bench
 	@$(MAKE) -j$$(nproc) bench-build
