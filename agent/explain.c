@@ -25,10 +25,6 @@
 #define TLS_BYTES 4096
 #define SNMP_VARS 16			/* in a request */
 #define SNMP_BYTES 400			/* of a request with so many */
-#ifndef SNMP_POLL_REQUESTS
-#define SNMP_POLL_REQUESTS 64
-#define SNMP_REQUEST_MAX 1400
-#endif
 
 static void
 echo_traffic(const struct target *t, bool v6, struct explain_traffic *out)

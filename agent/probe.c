@@ -27,7 +27,7 @@ probe_ops_find(uint32_t kind)
 }
 
 int
-probe_open(struct probe *p, const struct probe_env *env, const struct target *target,
+probe_open(struct probe *p, struct probe_env *env, const struct target *target,
     void *owner, char *why, size_t n)
 {
 	const struct probe_ops *ops = probe_ops_find(target->kind);

@@ -27,6 +27,9 @@
  *   beside      causes that do not change the two counts:
  *               REFUSED      answered by a RST: the RTT is there and counts as a
  *                            reply of the far stack; the service is not
+ *               TLS          connected, so the RTT is there and counts as a reply;
+ *                            but no TLS handshake followed within 7/8 of the
+ *                            timeout (counted from the SYN): the service is not
  *               DUPLICATE, LATE_REPLY (its request was already lost: TIMEOUT)
  *               NOT_SENT, RESOLVE, LOCAL  requests that are not in `sent`: we
  *                            could not send, or cannot tell what became of them
@@ -40,6 +43,11 @@
  *               requests left closer than half of their distance
  *
  * An snmp step is one sample with sent 1: the RTT is that of its first request.
+ *
+ * Values of a tcp step with tls are those of the last handshake of the step that
+ * came to its end: TLS_S, from the moment at which the loop knew of the connect
+ * to the last byte of the handshake, our own arithmetic included; CERT_DAYS, to
+ * the notAfter of the server's certificate, negative behind it, in fractions.
  */
 #pragma once
 
@@ -58,6 +66,7 @@ struct icmp;
 struct probe;
 struct snmp_worker;
 struct target;
+struct tcp_engine;
 
 enum probe_outcome {
 	PROBE_REPLY,			/* rtt_ns holds; causes: what came beside */
@@ -85,6 +94,7 @@ struct probe_env {
 	struct rng *rng;
 	struct icmp *icmp;		/* NULL: no socket could be had */
 	struct snmp_worker *snmp;	/* NULL: none wanted */
+	struct tcp_engine *tcp;		/* NULL at first: made and ended by the tcp probes */
 	/* A result, from the loop.  May not close the probe. */
 	void (*done)(struct probe *p, const struct probe_result *r);
 };
@@ -104,7 +114,7 @@ union probe_address { struct sockaddr sa; struct sockaddr_in in; struct sockaddr
 
 struct probe {
 	const struct probe_ops *ops;
-	const struct probe_env *env;	/* borrowed */
+	struct probe_env *env;		/* borrowed */
 	const struct target *target;	/* borrowed, outlives the probe */
 	union probe_address to;		/* where to send; set before send() */
 	socklen_t to_len;		/* 0: no address yet */
@@ -118,8 +128,8 @@ extern const struct probe_ops probe_icmp_ops, probe_tcp_ops, probe_snmp_ops;
 const struct probe_ops *probe_ops_find(uint32_t kind);
 
 /* Makes *p ready for target; on error *p needs no probe_close(). */
-int probe_open(struct probe *p, const struct probe_env *env, const struct target *target,
-    void *owner, char *why, size_t n);
+int probe_open(struct probe *p, struct probe_env *env, const struct target *target, void *owner,
+    char *why, size_t n);
 /* Lets out what send() of any probe of this environment has queued; done() may come from here. */
 void probe_flush(const struct probe_env *env);
 /* Ends it: no result follows.  A zeroed *p is allowed. */

@@ -1,5 +1,5 @@
 /*
- * probe_snmp.c - an SNMP link: hands its polls to the worker thread.
+ * probe_snmp.c - an SNMP link: hands its polls to the worker.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -37,7 +37,8 @@ probe_snmp_send(struct probe *p, uint64_t token)
 {
 	struct snmp_state *st = p->state;
 
-	return snmp_worker_poll(p->env->snmp, st->device, token, &p->to.sa, p->to_len);
+	return snmp_worker_poll(p->env->snmp, st->device, token,
+	    (const struct sockaddr *)&p->to, p->to_len);
 }
 
 static void

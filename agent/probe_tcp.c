@@ -1,136 +1,307 @@
 /*
- * probe_tcp.c - TCP connect time, from SYN to SYN-ACK or RST.
+ * probe_tcp.c - TCP connect time, from SYN to SYN-ACK or RST, and the TLS
+ * handshake behind it.
  *
  * A refused connection is a reply of the far stack, told apart by its cause.
- * The RTT of an accepted one is the kernel's own (TCP_INFO), taken at the SYN-ACK, so
- * that a late loop does not enter it; that of a refused one can only be ours.
- * Connections end with a RST, so that no port stays in TIME_WAIT.
+ * The RTT of an accepted one is the kernel's own, so that neither a late loop
+ * nor many in flight enter it.  That of a refused one is ours: it ends when
+ * the loop learns of it.  So does one whose SYN had to be sent again, counted
+ * from the first: what was lost is not hidden.
+ *
+ * Connections end with a RST, so that no port stays in TIME_WAIT.  One that
+ * shook hands takes its leave first, and lets the server close, so that it has
+ * nothing to complain of.
  */
 #include "agent/probe.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "agent/handshake.h"
 #include "agent/target.h"
+#include "agent/tcp_engine.h"
+#include "agent/tcp_socket.h"
+#include "common/log.h"
 #include "common/mem.h"
 
 #define SLACK_NS NS_PER_MS
+#define LAG_NS (10 * NS_PER_MS)		/* no timer of a loop that runs is so late */
+#define DAY_S 86400.0
 
-struct attempt {
-	struct attempt *next;
-	struct probe *probe;
-	uint64_t token;
-	int fd;
-	int64_t sent_ns;		/* mono */
-	int64_t refused_ns;		/* refused within connect() already, after so long; 0: no */
-	struct event *ready;
+struct tcp_state {
+	struct attempts out;
+	char *server_name;		/* owned; NULL: ask for none */
+	bool told_tls;
 };
 
-struct tcp_state { struct attempt *out; };
-
+/* It may not be touched any more. */
 static void
-attempt_free(struct attempt *a)
+end(struct attempt *a)
 {
-	if (a->ready != NULL)
-		event_free(a->ready);
-	if (a->fd >= 0)
-		close(a->fd);
-	free(a);
+	LIST_REMOVE(a, mine);
+	handshake_free(a->handshake);
+	tcp_engine_end(a->probe->env->tcp, a);
 }
 
+/* What an attempt came to, and its end. */
 static void
-unlink_attempt(struct tcp_state *st, struct attempt *a)
+finish(struct attempt *a, const struct probe_result *r)
 {
-	struct attempt **at = &st->out;
-
-	while (*at != a)
-		at = &(*at)->next;
-	*at = a->next;
-}
-
-/* What the kernel measured, if it is plausible; else what we did. */
-static int64_t
-connect_rtt(int fd, int64_t ours_ns)
-{
-	struct tcp_info info = { 0 };
-	socklen_t len = sizeof info;
-	int64_t rtt;
-
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
-		return ours_ns;
-	rtt = info.tcpi_rtt * NS_PER_US;
-	/* the kernel counts from the SYN that was answered; a lost one is not hidden by that */
-	if (rtt == 0 || rtt > ours_ns + SLACK_NS || info.tcpi_total_retrans > 0)
-		return ours_ns;
-	return rtt;
-}
-
-static uint32_t
-cause_of(int err)
-{
-	switch (err) {
-	case ENETUNREACH:
-		return CAUSE_NET_UNREACHABLE;
-	case EHOSTUNREACH:
-	case EHOSTDOWN:
-		return CAUSE_HOST_UNREACHABLE;
-	case EACCES:
-	case EPERM:
-		return CAUSE_PROHIBITED;
-	case ENOPROTOOPT:
-		return CAUSE_PORT_UNREACHABLE;
-	case ETIMEDOUT:
-		return CAUSE_TIMEOUT;
-	}
-	return CAUSE_LOCAL;
-}
-
-static void
-on_ready(evutil_socket_t fd, short what, void *arg)
-{
-	struct attempt *a = arg;
 	struct probe *p = a->probe;
-	struct probe_result r = { .token = a->token };
-	int64_t ours = clock_mono(p->env->clock).ns - a->sent_ns;
-	struct sockaddr_storage peer;
-	socklen_t len = sizeof(int), peer_len = sizeof peer;
-	int err = 0;
 
+	end(a);
+	p->env->done(p, r);
+}
+
+/* ------------------------------------------------------------ the handshake */
+
+static void
+tell_tls(struct probe *p, const char *why)
+{
+	struct tcp_state *st = p->state;
+
+	if (why == NULL && st->told_tls)
+		log_notice("link=%s: shakes hands by TLS again", p->target->id);
+	else if (why != NULL && !st->told_tls)
+		log_warning("link=%s: connected, but no TLS: %s", p->target->id, why);
+	st->told_tls = why != NULL;
+}
+
+/* Its result, and then its leave: the far side has until the deadline to close. */
+static void
+shaken(struct attempt *a, bool expired, struct probe_result *r)
+{
+	struct probe *p = a->probe;
+	/* the clock again: our own part of the arithmetic is a part of the handshake */
+	int64_t took = clock_mono(p->env->clock).ns - a->shake_ns, end_s;
+
+	r->value[r->values++] = (struct sample_value){ .role = ROLE_TLS_S,
+		.value = (double)took / NS_PER_S };
+	if (handshake_cert_end(a->handshake, &end_s))
+		r->value[r->values++] = (struct sample_value){ .role = ROLE_CERT_DAYS,
+			.value = ((double)end_s - (double)clock_wall(p->env->clock).ns /
+			    NS_PER_S) / DAY_S };
+	handshake_leave(a->handshake, a->fd);
+	tell_tls(p, NULL);
+	a->leaves = !expired && !handshake_is_left(a->handshake, a->fd);
+	if (!a->leaves)
+		end(a);
+	p->env->done(p, r);
+}
+
+static void
+shake(struct attempt *a, bool expired)
+{
+	struct probe_result r = { .token = a->token, .outcome = PROBE_REPLY, .rtt_ns = a->rtt_ns };
+	int rc = handshake_go(a->handshake, a->fd);
+
+	if (rc == 0) {
+		shaken(a, expired, &r);
+	} else if (rc != -EAGAIN || expired) {
+		r.causes = CAUSE_BIT(CAUSE_TLS);
+		tell_tls(a->probe, rc == -EAGAIN ? "no answer in time" :
+		    handshake_why(a->handshake));
+		finish(a, &r);
+	}
+}
+
+/* The loop came late: what the far side did in time may just have been read.  One chance more. */
+static bool
+second_chance(struct attempt *a, int64_t lag_ns, struct mono now)
+{
+	int64_t eighth = a->probe->target->timeout_ns / 8;
+
+	if (a->again || lag_ns < eighth / 2)
+		return false;
+	a->again = true;
+	tcp_engine_until(a->probe->env->tcp, a, now.ns + eighth);
+	return true;
+}
+
+/* Connected: the handshake begins.  It must end a little before the timeout, so that its step,
+ * which closes then, still hears of it. */
+static void
+begin_shaking(struct attempt *a)
+{
+	struct probe *p = a->probe;
+	int64_t timeout = p->target->timeout_ns;
+	int64_t end = a->sent_ns + timeout - timeout / 8;
+	int one = 1;
+
+	a->handshake = handshake_new(tcp_engine_tls(p->env->tcp),
+	    ((struct tcp_state *)p->state)->server_name);
+	if (a->handshake == NULL) {
+		finish(a, &(struct probe_result){ .token = a->token, .outcome = PROBE_NOT_SENT,
+		    .causes = CAUSE_BIT(CAUSE_LOCAL) });
+		return;
+	}
+	(void)setsockopt(a->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	a->shake_ns = clock_mono(p->env->clock).ns;
+	if (a->shake_ns < end ||
+	    !second_chance(a, a->shake_ns - a->sent_ns - a->rtt_ns, (struct mono){ a->shake_ns }))
+		tcp_engine_until(p->env->tcp, a, end);
+	shake(a, false);
+}
+
+/* -------------------------------------------------------------- the connect */
+
+static int64_t
+connect_rtt(const struct tcp_news *news, int64_t ours_ns)
+{
+	int64_t rtt = news->rtt_ns;
+
+	if (rtt > 0 && rtt <= ours_ns + SLACK_NS)
+		return rtt;
+	/* sent again: from the first SYN, but without the time that the loop slept since */
+	return news->ago_ns < ours_ns ? ours_ns - news->ago_ns : ours_ns;
+}
+
+static void
+failed(struct attempt *a, uint32_t cause)
+{
+	struct probe_result r = { .token = a->token, .causes = CAUSE_BIT(cause),
+		.outcome = cause == CAUSE_LOCAL ? PROBE_NOT_SENT : PROBE_LOST };
+
+	finish(a, &r);
+}
+
+static void
+on_ready(struct attempt *a, struct mono now, bool expired)
+{
+	struct probe_result r = { .token = a->token, .outcome = PROBE_REPLY };
+	int64_t ours = now.ns > a->sent_ns ? now.ns - a->sent_ns : 1;
+	struct tcp_news news = { .fate = TCP_FATE_REFUSED };
+
+	if (a->leaves) {
+		if (expired || handshake_is_left(a->handshake, a->fd))
+			end(a);
+		return;
+	}
+	if (a->handshake != NULL) {
+		shake(a, expired && !second_chance(a, now.ns - a->deadline.due_ns, now));
+		return;
+	}
 	if (a->refused_ns > 0)
 		ours = a->refused_ns;
-	/* after a long sleep both have happened: the answer counts, not the timer */
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0)
-		err = errno;
-	if (a->refused_ns > 0)
-		err = ECONNREFUSED;
-	if (err == 0 && getpeername(fd, (struct sockaddr *)&peer, &peer_len) != 0)
-		err = (what & EV_TIMEOUT) != 0 ? ETIMEDOUT : errno;
-	if (err == 0 || err == ECONNREFUSED) {
-		r.outcome = PROBE_REPLY;
-		r.rtt_ns = err == 0 ? connect_rtt(fd, ours) : ours;
-		r.causes = err == 0 ? 0 : CAUSE_BIT(CAUSE_REFUSED);
-	} else {
-		uint32_t cause = cause_of(err);
-
-		r.outcome = cause == CAUSE_LOCAL ? PROBE_NOT_SENT : PROBE_LOST;
-		r.causes = CAUSE_BIT(cause);
+	else
+		tcp_socket_news(a->fd, ((struct sockaddr *)&a->probe->to)->sa_family,
+		    &news);
+	switch (news.fate) {
+	case TCP_FATE_PENDING:
+		if (expired)
+			failed(a, CAUSE_TIMEOUT);
+		return;
+	case TCP_FATE_FAILED:
+		failed(a, news.cause);
+		return;
+	case TCP_FATE_REFUSED:
+		/* the timer is overdue, so the loop slept: nobody knows when the RST came */
+		if (ours > a->probe->target->timeout_ns + LAG_NS) {
+			failed(a, CAUSE_LOCAL);
+			return;
+		}
+		r.rtt_ns = ours;
+		r.causes = CAUSE_BIT(CAUSE_REFUSED);
+		finish(a, &r);
+		return;
+	case TCP_FATE_OPEN:
+		r.rtt_ns = a->rtt_ns = connect_rtt(&news, ours);
+		if (a->probe->target->tls)
+			begin_shaking(a);
+		else
+			finish(a, &r);
+		return;
 	}
-	unlink_attempt(p->state, a);
-	attempt_free(a);
-	p->env->done(p, &r);
+}
+
+static int
+start(struct attempt *a)
+{
+	struct probe *p = a->probe;
+	const struct sockaddr *to = (struct sockaddr *)&p->to;
+
+	a->fd = tcp_socket_new(p->target, to->sa_family);
+	if (a->fd < 0)
+		return a->fd;
+	a->sent_ns = clock_mono(p->env->clock).ns;
+	if (connect(a->fd, to, p->to_len) != 0 && errno != EINPROGRESS) {
+		if (errno != ECONNREFUSED)
+			return -errno;
+		a->refused_ns = clock_mono(p->env->clock).ns - a->sent_ns;
+		if (a->refused_ns < 1)
+			a->refused_ns = 1;
+	}
+	return tcp_engine_watch(p->env->tcp, a, p->target->tls, a->sent_ns + p->target->timeout_ns);
+}
+
+static void
+on_turn(struct attempt *a)
+{
+	struct probe_result r = { .token = a->token, .outcome = PROBE_NOT_SENT,
+		.causes = CAUSE_BIT(CAUSE_NOT_SENT) };
+
+	if (start(a) != 0)
+		finish(a, &r);
+}
+
+static int
+probe_tcp_send(struct probe *p, uint64_t token)
+{
+	struct tcp_state *st = p->state;
+	struct attempt *a = tcp_engine_take(p->env->tcp);
+	int rc = 0;
+
+	if (a == NULL)
+		return -EMFILE;
+	a->probe = p;
+	a->token = token;
+	LIST_INSERT_HEAD(&st->out, a, mine);
+	if (tcp_engine_turn(p->env->tcp, a, clock_mono(p->env->clock)))
+		rc = start(a);
+	if (rc != 0)
+		end(a);
+	return rc;
+}
+
+/* ------------------------------------------------------------ open and close */
+
+/* The name to ask for: as given, or the host; an address is none (RFC 6066), nor is a last dot. */
+static char *
+name_to_ask(const struct target *t)
+{
+	const char *name = t->server_name != NULL ? t->server_name : t->host;
+	struct sockaddr_storage ss;
+	size_t n = strlen(name);
+	char *copy;
+
+	if (target_literal(name, 0, &ss) > 0 || strchr(name, ':') != NULL)
+		return NULL;
+	copy = xstrdup(name);
+	if (n > 0 && copy[n - 1] == '.')
+		copy[n - 1] = '\0';
+	return copy;
 }
 
 static int
 probe_tcp_open(struct probe *p, char *why, size_t n)
 {
-	(void)p;
-	(void)why;
-	(void)n;
+	static const struct tcp_ops ops = { .begin = on_turn, .ready = on_ready };
+	struct tcp_state *st = p->state;
+	int rc = tcp_engine_join(&p->env->tcp, p->env->base, p->env->clock, &ops);
+
+	if (rc != 0)
+		return snprintf(why, n, "tcp: %s", strerror(-rc)), rc;
+	if (p->target->tls && tcp_engine_tls(p->env->tcp) == NULL) {
+		tcp_engine_leave(&p->env->tcp);
+		return snprintf(why, n, "no TLS: OpenSSL makes no context"), -ENOMEM;
+	}
+	LIST_INIT(&st->out);
+	if (p->target->tls)
+		st->server_name = name_to_ask(p->target);
 	return 0;
 }
 
@@ -138,68 +309,12 @@ static void
 probe_tcp_close(struct probe *p)
 {
 	struct tcp_state *st = p->state;
+	struct attempt *a;
 
-	while (st->out != NULL) {
-		struct attempt *a = st->out;
-
-		st->out = a->next;
-		attempt_free(a);
-	}
-}
-
-static int
-begin(struct probe *p, struct attempt *a)
-{
-	static const struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
-	int one = 1;
-
-	a->fd = socket(p->to.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (a->fd < 0)
-		return -errno;
-	(void)setsockopt(a->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-	(void)setsockopt(a->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	if (p->target->source_len > 0 &&
-	    bind(a->fd, (const struct sockaddr *)&p->target->source, p->target->source_len) != 0)
-		return -errno;
-	a->sent_ns = clock_mono(p->env->clock).ns;
-	if (connect(a->fd, (struct sockaddr *)&p->to, p->to_len) == 0 || errno == EINPROGRESS)
-		return 0;
-	if (errno != ECONNREFUSED)
-		return -errno;
-	a->refused_ns = clock_mono(p->env->clock).ns - a->sent_ns;
-	if (a->refused_ns < 1)
-		a->refused_ns = 1;
-	return 0;
-}
-
-static int
-probe_tcp_send(struct probe *p, uint64_t token)
-{
-	struct tcp_state *st = p->state;
-	struct timeval tv = {
-		.tv_sec = p->target->timeout_ns / NS_PER_S,
-		.tv_usec = p->target->timeout_ns % NS_PER_S / NS_PER_US,
-	};
-	struct attempt *a = xcalloc(1, sizeof *a);
-	int rc;
-
-	a->probe = p;
-	a->token = token;
-	rc = begin(p, a);
-	if (rc == 0) {
-		a->ready = event_new(p->env->base, a->fd, EV_WRITE, on_ready, a);
-		if (a->ready == NULL || event_add(a->ready, &tv) != 0)
-			rc = -ENOMEM;
-	}
-	if (rc != 0) {
-		attempt_free(a);
-		return rc;
-	}
-	if (a->refused_ns > 0)
-		event_active(a->ready, EV_WRITE, 1);
-	a->next = st->out;
-	st->out = a;
-	return 0;
+	while ((a = LIST_FIRST(&st->out)) != NULL)
+		end(a);
+	free(st->server_name);
+	tcp_engine_leave(&p->env->tcp);
 }
 
 const struct probe_ops probe_tcp_ops = {

@@ -8,11 +8,13 @@
 #include <string.h>
 
 #include "agent/probe.h"
+#include "agent/snmp_glob.h"
 #include "common/clock.h"
 
 #define UPTIME_SLACK_CS 500		/* a device's clock may run so far apart from ours */
 #define TICKS_WRAP (UINT64_C(1) << 32)
 #define WRAP_BPS 100e9			/* taken for the speed of an interface that tells none */
+#define WRAP_BPS_32 1e9			/* the same of one that has counters of 32 bits only */
 
 void
 snmp_reading_init(struct snmp_reading *r, int64_t at_ns)
@@ -21,15 +23,15 @@ snmp_reading_init(struct snmp_reading *r, int64_t at_ns)
 }
 
 bool
-snmp_is_name(const struct snmp_value *v, const char *name)
+snmp_is_name(const struct snmp_value *v, const char *pattern)
 {
-	size_t len = v->len, n = strlen(name);
+	size_t len = v->len;
 
 	if (v->type != SNMP_TYPE_STRING)
 		return false;
-	while (len > n && v->text[len - 1] == '\0')
+	while (len > 0 && v->text[len - 1] == '\0')
 		len--;
-	return len == n && memcmp(v->text, name, n) == 0;
+	return snmp_glob(pattern, v->text, len);
 }
 
 /* Some devices give numbers as text ("0.42"). */
@@ -74,6 +76,7 @@ to_number(const struct snmp_value *v, struct snmp_number *out)
 	case SNMP_TYPE_STRING:
 		return number_in_text(v, &out->real);
 	case SNMP_TYPE_NONE:
+	case SNMP_TYPE_MISSING:
 	case SNMP_TYPE_OID:
 		break;
 	}
@@ -83,7 +86,8 @@ to_number(const struct snmp_value *v, struct snmp_number *out)
 static bool
 slot_is_counter(enum snmp_slot slot)
 {
-	return slot >= SNMP_IN_OCTETS && slot <= SNMP_OUT_DISCARDS;
+	return (slot >= SNMP_IN_OCTETS && slot <= SNMP_OUT_DISCARDS) ||
+	    (slot >= SNMP_RAW_USER && slot <= SNMP_RAW_STEAL);
 }
 
 bool
@@ -102,6 +106,26 @@ snmp_reading_add(struct snmp_reading *r, enum snmp_slot slot, const struct snmp_
 	return true;
 }
 
+bool
+snmp_reading_object(struct snmp_reading *r, size_t i, uint32_t type, const struct snmp_value *v)
+{
+	struct snmp_number number;
+
+	if (i >= SNMP_OIDS_MAX || !to_number(v, &number))
+		return false;
+	if (type == OID_GAUGE && number.bits != 0) {
+		number.real = (double)number.v;
+		number.bits = 0;
+	} else if (type == OID_COUNTER && number.bits == 0) {
+		/* what has 32 bits begins again at 0; of the others nobody knows where */
+		number.bits = v->type == SNMP_TYPE_GAUGE || v->type == SNMP_TYPE_TICKS ? 32 :
+		    SNMP_REAL;
+	}
+	r->slot[SNMP_OID0 + i] = number;
+	r->any = true;
+	return true;
+}
+
 void
 snmp_tables_init(struct snmp_tables *t)
 {
@@ -115,6 +139,18 @@ snmp_tables_cpu(struct snmp_tables *t, const struct snmp_value *load)
 		return;
 	t->cpu_sum += (uint64_t)load->number;
 	t->cpus++;
+}
+
+enum snmp_storage
+snmp_storage_kind(const struct snmp_value *type)
+{
+	static const uint8_t types[] = { 0x2b, 6, 1, 2, 1, 25, 2, 1 };	/* 1.3.6.1.2.1.25.2.1 */
+
+	if (type->type != SNMP_TYPE_OID || type->len != sizeof types + 1 ||
+	    memcmp(type->text, types, sizeof types) != 0)
+		return STORAGE_OTHER;
+	return type->text[sizeof types] == 2 ? STORAGE_RAM :
+	    type->text[sizeof types] == 4 ? STORAGE_DISK : STORAGE_OTHER;
 }
 
 void
@@ -156,17 +192,20 @@ static bool
 restarted(const struct snmp_reading *before, const struct snmp_reading *now)
 {
 	const struct snmp_number *a = &before->slot[SNMP_UPTIME], *b = &now->slot[SNMP_UPTIME];
-	uint64_t passed, expected, off;
+	uint64_t passed, expected, behind;
 
-	if (!a->have || !b->have || b->v >= a->v)
+	if (!a->have || !b->have)
 		return false;
 	/* it counts hundredths in 32 bits: after 497 days they begin again */
 	passed = (uint64_t)(now->at_ns - before->at_ns) / 10000000;
 	expected = (a->v + passed) % TICKS_WRAP;
-	off = expected > b->v ? expected - b->v : b->v - expected;
-	if (off > TICKS_WRAP / 2)
-		off = TICKS_WRAP - off;
-	return off > UPTIME_SLACK_CS + passed / 20;
+	behind = (expected - b->v) % TICKS_WRAP;
+	if (behind > TICKS_WRAP / 2) {		/* ahead of what is expected */
+		if (b->v >= a->v)
+			return false;
+		behind = TICKS_WRAP - behind;
+	}
+	return behind > UPTIME_SLACK_CS + passed / 20;
 }
 
 static bool
@@ -183,42 +222,71 @@ discontinued(const struct snmp_reading *before, const struct snmp_reading *now)
  * wrapped more than once.
  */
 static bool
-growth(const struct snmp_number *a, const struct snmp_number *b, double most, uint64_t *out)
+growth(const struct snmp_number *a, const struct snmp_number *b, double most, double *out)
 {
-	uint64_t range_mask = b->bits == 64 ? UINT64_MAX : UINT32_MAX;
+	uint64_t range_mask = b->bits == 64 ? UINT64_MAX : UINT32_MAX, grown;
 
 	if (a->bits != b->bits)
 		return false;
+	if (b->bits == SNMP_REAL) {
+		*out = b->real - a->real;
+		return *out >= 0;
+	}
 	if (b->bits == 32 && most > (double)UINT32_MAX)
 		return false;
-	*out = (b->v - a->v) & range_mask;
-	return b->v >= a->v || (double)*out <= most;
+	grown = (b->v - a->v) & range_mask;
+	*out = (double)grown;
+	return b->v >= a->v || *out <= most;
 }
 
 struct pair { enum snmp_slot slot; uint32_t role; double factor; };
+
+/* Bits a second, as the interface says; 0: it does not. */
+static double
+speed_of(const struct snmp_reading *r)
+{
+	const struct snmp_number *high = &r->slot[SNMP_HIGH_SPEED], *low = &r->slot[SNMP_SPEED];
+
+	if (high->have && high->real > 0)
+		return high->real * 1e6;
+	return low->have && low->real > 0 ? low->real : 0;
+}
+
+/* The most that this counter can have grown by. */
+static double
+most_of(const struct pair *pair, uint8_t bits, double speed, double seconds)
+{
+	bool octets = pair->factor == 8;
+	double bps = speed > 0 ? speed * 1.25 : octets && bits == 32 ? WRAP_BPS_32 : WRAP_BPS;
+	double most = bps / 8 * seconds;
+
+	if (octets)
+		return most;
+	/*
+	 * A frame has 64 bytes at least.  A fall by less than half of 32 bits is taken for a reset
+	 * at any speed: errors do not come by the thousand million.
+	 */
+	most /= 64;
+	return bits == 32 && most > INT32_MAX ? INT32_MAX : most;
+}
 
 static uint32_t
 put_rates(struct values *out, const struct snmp_reading *before, const struct snmp_reading *now,
     const struct pair *pair, size_t pairs)
 {
-	double seconds = (double)(now->at_ns - before->at_ns) / NS_PER_S;
-	double speed = now->slot[SNMP_HIGH_SPEED].have ? now->slot[SNMP_HIGH_SPEED].real * 1e6 : 0;
-	/* a frame has 64 bytes at least, so errors come at most as fast as bytes do */
-	double most = (speed > 0 ? speed * 1.25 : WRAP_BPS) / 8 * seconds;
+	double seconds = (double)(now->at_ns - before->at_ns) / NS_PER_S, speed = speed_of(now);
 	uint32_t causes = 0;
-	uint64_t grown;
+	double grown;
 
 	for (size_t i = 0; i < pairs; i++) {
 		const struct snmp_number *a = &before->slot[pair[i].slot];
 		const struct snmp_number *b = &now->slot[pair[i].slot];
-		double limit = pair[i].factor == 8 ? most : most / 64;
 
 		if (!a->have || !b->have || b->bits == 0)
 			continue;
-		if (b->bits == 32 && pair[i].factor != 8 && limit > UINT32_MAX)
-			limit = UINT32_MAX;
-		if (growth(a, b, limit, &grown))
-			put(out, pair[i].role, (double)grown * pair[i].factor / seconds, b->v);
+		if (growth(a, b, most_of(&pair[i], b->bits, speed, seconds), &grown))
+			put(out, pair[i].role, grown * pair[i].factor / seconds,
+			    b->bits == SNMP_REAL ? 0 : b->v);
 		else
 			causes |= CAUSE_BIT(CAUSE_DISCONTINUITY);
 	}
@@ -226,10 +294,11 @@ put_rates(struct values *out, const struct snmp_reading *before, const struct sn
 }
 
 static uint32_t
-rates(struct values *out, const struct snmp_reading *before, const struct snmp_reading *now)
+interface_rates(struct values *out, const struct snmp_reading *before,
+    const struct snmp_reading *now)
 {
 	bool in64 = now->slot[SNMP_IN_OCTETS].have, out64 = now->slot[SNMP_OUT_OCTETS].have;
-	struct pair pair[6 + SNMP_OIDS_MAX] = {
+	const struct pair pair[] = {
 		{ in64 ? SNMP_IN_OCTETS : SNMP_IN_OCTETS_32, ROLE_IN_BPS, 8 },
 		{ out64 ? SNMP_OUT_OCTETS : SNMP_OUT_OCTETS_32, ROLE_OUT_BPS, 8 },
 		{ SNMP_IN_ERRORS, ROLE_IN_ERRORS, 1 }, { SNMP_OUT_ERRORS, ROLE_OUT_ERRORS, 1 },
@@ -237,15 +306,63 @@ rates(struct values *out, const struct snmp_reading *before, const struct snmp_r
 		{ SNMP_OUT_DISCARDS, ROLE_OUT_DISCARDS, 1 },
 	};
 
-	for (unsigned i = 0; i < SNMP_OIDS_MAX; i++)
-		pair[6 + i] = (struct pair){ SNMP_OID0 + i, ROLE_OID0 + i, 1 };
+	if (discontinued(before, now))
+		return CAUSE_BIT(CAUSE_DISCONTINUITY);
+	return put_rates(out, before, now, pair, sizeof pair / sizeof pair[0]);
+}
+
+/* Growth of a counter of ticks, which wraps at 32 bits; 0 if it is not there. */
+static double
+ticks(const struct snmp_reading *before, const struct snmp_reading *now, enum snmp_slot slot)
+{
+	const struct snmp_number *a = &before->slot[slot], *b = &now->slot[slot];
+
+	return a->have && b->have ? (double)((b->v - a->v) & UINT32_MAX) : 0;
+}
+
+/*
+ * Share of time in which the processors were at work; < 0: not to be told.  Where the kernel's
+ * ticks are counted, those of "system" hold them and the waiting too.
+ */
+static double
+busy_ratio(const struct snmp_reading *before, const struct snmp_reading *now)
+{
+	double idle = ticks(before, now, SNMP_RAW_IDLE), busy = 0;
+
+	if (!before->any || !before->slot[SNMP_RAW_IDLE].have ||
+	    !now->slot[SNMP_RAW_IDLE].have || before->slot[SNMP_RAW_IDLE].v == 0)
+		return -1;
+	for (unsigned i = SNMP_RAW_USER; i <= SNMP_RAW_STEAL; i++)
+		if (i != SNMP_RAW_IDLE && i != SNMP_RAW_WAIT && i != SNMP_RAW_KERNEL)
+			busy += ticks(before, now, (enum snmp_slot)i);
+	if (ticks(before, now, SNMP_RAW_KERNEL) == 0)
+		idle += ticks(before, now, SNMP_RAW_WAIT);
+	return idle + busy > 0 ? busy / (idle + busy) : -1;
+}
+
+bool
+snmp_has_ticks(const struct snmp_reading *before, const struct snmp_reading *now)
+{
+	return before->any && before->slot[SNMP_RAW_IDLE].have && now->slot[SNMP_RAW_IDLE].have &&
+	    before->slot[SNMP_RAW_IDLE].v > 0;
+}
+
+static uint32_t
+rates(struct values *out, const struct snmp_reading *before, const struct snmp_reading *now,
+    double *cpu)
+{
+	struct pair pair[SNMP_OIDS_MAX];
+	uint32_t causes = 0;
+
 	if (!before->any || now->at_ns <= before->at_ns)
 		return 0;
 	if (restarted(before, now))
 		return CAUSE_BIT(CAUSE_REBOOT);
-	if (discontinued(before, now))
-		return CAUSE_BIT(CAUSE_DISCONTINUITY);
-	return put_rates(out, before, now, pair, 6 + SNMP_OIDS_MAX);
+	for (unsigned i = 0; i < SNMP_OIDS_MAX; i++)
+		pair[i] = (struct pair){ SNMP_OID0 + i, ROLE_OID0 + i, 1 };
+	*cpu = busy_ratio(before, now);
+	causes = interface_rates(out, before, now);
+	return causes | put_rates(out, before, now, pair, SNMP_OIDS_MAX);
 }
 
 static double
@@ -263,17 +380,19 @@ memory_ratio(const struct snmp_reading *r)
 }
 
 static void
-gauges(struct values *out, const struct snmp_reading *r)
+gauges(struct values *out, const struct snmp_reading *r, double cpu)
 {
 	const struct snmp_number *idle = &r->slot[SNMP_CPU_IDLE];
-	double cpu = r->cpu, memory = memory_ratio(r);
+	double memory = memory_ratio(r), speed = speed_of(r);
 
 	if (r->slot[SNMP_UPTIME].have)
 		put(out, ROLE_UPTIME_S, r->slot[SNMP_UPTIME].real / 100, 0);
 	if (r->slot[SNMP_OPER_STATUS].have)
 		put(out, ROLE_OPER_STATUS, r->slot[SNMP_OPER_STATUS].real, 0);
-	if (r->slot[SNMP_HIGH_SPEED].have)
-		put(out, ROLE_SPEED_BPS, r->slot[SNMP_HIGH_SPEED].real * 1e6, 0);
+	if (r->slot[SNMP_HIGH_SPEED].have || r->slot[SNMP_SPEED].have)
+		put(out, ROLE_SPEED_BPS, speed, 0);
+	if (cpu < 0)
+		cpu = r->cpu;
 	if (cpu < 0 && idle->have && idle->real >= 0 && idle->real <= 100)
 		cpu = 1 - idle->real / 100;
 	if (cpu >= 0)
@@ -287,14 +406,32 @@ gauges(struct values *out, const struct snmp_reading *r)
 			put(out, ROLE_OID0 + i, r->slot[SNMP_OID0 + i].real, 0);
 }
 
+/* Named objects times their scale; what is no number then is left out. */
+static void
+scale_objects(struct values *out, const double *scale)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < out->n; i++) {
+		if (out->v[i].role >= ROLE_OID0)
+			out->v[i].value *= scale[out->v[i].role - ROLE_OID0];
+		if (isfinite(out->v[i].value))
+			out->v[kept++] = out->v[i];
+	}
+	out->n = kept;
+}
+
 uint32_t
 snmp_values(const struct snmp_reading *before, const struct snmp_reading *now,
-    struct sample_value out[SAMPLE_VALUES], uint32_t *n)
+    const double *scale, struct sample_value out[SAMPLE_VALUES], uint32_t *n)
 {
 	struct values values = { .v = out };
-	uint32_t causes = rates(&values, before, now);
+	double cpu = -1;
+	uint32_t causes = rates(&values, before, now, &cpu);
 
-	gauges(&values, now);
+	gauges(&values, now, cpu);
+	if (scale != NULL)
+		scale_objects(&values, scale);
 	*n = values.n;
 	return causes;
 }

@@ -14,7 +14,7 @@ const struct snmp_var snmp_if_column[SNMP_IF_COLUMNS] = {
 	{ SNMP_IF_NAME, 10, { 1, 3, 6, 1, 2, 1, 2, 2, 1, 2 } },
 };
 
-struct known { enum snmp_slot slot; unsigned len; unsigned long name[11]; };
+struct known { enum snmp_slot slot; unsigned len; uint32_t name[11]; };
 
 static const struct known scalar_of_all[] = {
 	{ SNMP_UPTIME, 9, { 1, 3, 6, 1, 2, 1, 1, 3, 0 } },
@@ -30,9 +30,19 @@ static const struct known column_of_interface[] = {	/* index to be added */
 	{ SNMP_OUT_DISCARDS, 10, { 1, 3, 6, 1, 2, 1, 2, 2, 1, 19 } },
 	{ SNMP_OPER_STATUS, 10, { 1, 3, 6, 1, 2, 1, 2, 2, 1, 8 } },
 	{ SNMP_HIGH_SPEED, 11, { 1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 15 } },
+	{ SNMP_SPEED, 10, { 1, 3, 6, 1, 2, 1, 2, 2, 1, 5 } },
 	{ SNMP_DISCONTINUITY, 11, { 1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 19 } },
 };
 static const struct known scalar_of_host[] = {
+	{ SNMP_RAW_USER, 10, { 1, 3, 6, 1, 4, 1, 2021, 11, 50, 0 } },
+	{ SNMP_RAW_NICE, 10, { 1, 3, 6, 1, 4, 1, 2021, 11, 51, 0 } },
+	{ SNMP_RAW_SYSTEM, 10, { 1, 3, 6, 1, 4, 1, 2021, 11, 52, 0 } },
+	{ SNMP_RAW_IDLE, 10, { 1, 3, 6, 1, 4, 1, 2021, 11, 53, 0 } },
+	{ SNMP_RAW_WAIT, 10, { 1, 3, 6, 1, 4, 1, 2021, 11, 54, 0 } },
+	{ SNMP_RAW_KERNEL, 10, { 1, 3, 6, 1, 4, 1, 2021, 11, 55, 0 } },
+	{ SNMP_RAW_IRQ, 10, { 1, 3, 6, 1, 4, 1, 2021, 11, 56, 0 } },
+	{ SNMP_RAW_SOFTIRQ, 10, { 1, 3, 6, 1, 4, 1, 2021, 11, 61, 0 } },
+	{ SNMP_RAW_STEAL, 10, { 1, 3, 6, 1, 4, 1, 2021, 11, 64, 0 } },
 	{ SNMP_CPU_IDLE, 10, { 1, 3, 6, 1, 4, 1, 2021, 11, 11, 0 } },
 	{ SNMP_MEM_TOTAL, 10, { 1, 3, 6, 1, 4, 1, 2021, 4, 5, 0 } },
 	{ SNMP_MEM_AVAILABLE, 10, { 1, 3, 6, 1, 4, 1, 2021, 4, 6, 0 } },
@@ -40,36 +50,53 @@ static const struct known scalar_of_host[] = {
 	{ SNMP_MEM_CACHED, 10, { 1, 3, 6, 1, 4, 1, 2021, 4, 15, 0 } },
 };
 
-static void
-add(struct snmp_var *v, enum snmp_slot slot, const unsigned long *name, size_t len, uint32_t index)
+/* Adds a group, each name with the index behind it unless that is 0. */
+static size_t
+add(struct snmp_var *out, size_t n, const struct snmp_wanted *w, const struct known *k,
+    size_t count, uint32_t index)
 {
-	v->slot = slot;
-	memcpy(v->name, name, len * sizeof *name);
-	v->len = len;
-	if (index > 0)
-		v->name[v->len++] = index;
+	for (size_t i = 0; i < count; i++) {
+		struct snmp_var *v = &out[n];
+
+		if ((w->skip & UINT64_C(1) << k[i].slot) != 0)
+			continue;
+		v->slot = k[i].slot;
+		memcpy(v->name, k[i].name, k[i].len * sizeof *k[i].name);
+		v->len = k[i].len;
+		if (index > 0)
+			v->name[v->len++] = index;
+		n++;
+	}
+	return n;
 }
 
 size_t
-snmp_vars_list(struct snmp_var *out, unsigned column, uint32_t if_index, bool host,
-    const struct snmp_var *named, size_t nameds)
+snmp_vars_list(struct snmp_var *out, const struct snmp_wanted *w)
 {
-	const struct snmp_var *c = &snmp_if_column[column];
-	size_t n = 0;
+	const struct snmp_var *c = &snmp_if_column[w->column];
+	struct known name = { SNMP_IF_NAME, (unsigned)c->len, { 0 } };
+	size_t n = add(out, 0, w, scalar_of_all, COUNT(scalar_of_all), 0);
 
-	for (size_t i = 0; i < COUNT(scalar_of_all); i++)
-		add(&out[n++], scalar_of_all[i].slot, scalar_of_all[i].name, scalar_of_all[i].len, 0);
-	if (if_index > 0)
-		add(&out[n++], SNMP_IF_NAME, c->name, c->len, if_index);
-	for (size_t i = 0; if_index > 0 && i < COUNT(column_of_interface); i++)
-		add(&out[n++], column_of_interface[i].slot, column_of_interface[i].name,
-		    column_of_interface[i].len, if_index);
-	for (size_t i = 0; host && i < COUNT(scalar_of_host); i++)
-		add(&out[n++], scalar_of_host[i].slot, scalar_of_host[i].name,
-		    scalar_of_host[i].len, 0);
-	for (size_t i = 0; i < nameds; i++)
-		out[n++] = named[i];
+	if (w->if_index > 0) {
+		memcpy(name.name, c->name, c->len * sizeof *c->name);
+		n = add(out, n, w, &name, 1, w->if_index);
+		n = add(out, n, w, column_of_interface, COUNT(column_of_interface), w->if_index);
+	}
+	if (w->host)
+		n = add(out, n, w, scalar_of_host, COUNT(scalar_of_host), 0);
+	for (size_t i = 0; i < w->nameds; i++)
+		if ((w->skip & UINT64_C(1) << w->named[i].slot) == 0)
+			out[n++] = w->named[i];
 	return n;
+}
+
+int
+snmp_name_compare(const uint32_t *a, size_t a_len, const uint32_t *b, size_t b_len)
+{
+	for (size_t i = 0; i < a_len && i < b_len; i++)
+		if (a[i] != b[i])
+			return a[i] < b[i] ? -1 : 1;
+	return a_len < b_len ? -1 : a_len > b_len;
 }
 
 void
@@ -82,7 +109,7 @@ snmp_var_parse(struct snmp_var *out, enum snmp_slot slot, const char *text)
 	if (*text == '.')
 		text++;
 	for (; out->len < SNMP_NAME_MAX; text = end + 1) {
-		out->name[out->len++] = strtoul(text, &end, 10);
+		out->name[out->len++] = (uint32_t)strtoul(text, &end, 10);
 		if (*end != '.')
 			break;
 	}

@@ -1,430 +1,674 @@
 /*
- * snmp_worker.c - queues to and from the SNMP thread, and its poll loop.
+ * snmp_worker.c - sockets, lanes and timers of the SNMP devices.
  *
- * The loop owns the table of who waits (by device number); the thread owns the
- * devices and the secrets.  They share the two queues, under one lock.
+ * A device that has something to ask stands in the queue of a lane: of those
+ * that answer, of those not known yet, and of those that did not answer.  A
+ * request counts in the window of its lane until it is answered or old enough
+ * to be neither on its way nor in a buffer.
  */
 #include "agent/snmp_worker.h"
 
 #include <errno.h>
 #include <event2/event.h>
-#include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
+#include <sys/queue.h>
 
 #include "agent/snmp_device.h"
-#include "agent/snmp_session.h"
+#include "agent/snmp_ids.h"
+#include "agent/snmp_port.h"
+#include "agent/snmp_secret.h"
+#include "agent/snmp_socket.h"
+#include "agent/snmp_timers.h"
+#include "agent/snmp_vars.h"
 #include "agent/target.h"
-#include "common/log.h"
 #include "common/mem.h"
 
-#define TICK_MS 20			/* while a poll is under way */
-#define SECRET_MAX 256
+#define LANES 3				/* one for each enum snmp_life */
+#define ROUNDS 8			/* batches received in one go: the loop has other work */
+#define LATER_NS NS_PER_MS		/* to try again what the kernel had no room for */
+#define SLEPT_NS (5 * NS_PER_MS)	/* so late a tick: the host is busy */
+#define RANDOMS 64
+#define BUSY 16				/* so many out: answers are fetched in groups ... */
+#define FETCH_NS NS_PER_MS		/* ... so often; their stamps are the kernel's */
+#define TRIES 8				/* of a batch, against errors of other datagrams */
 
-enum order_kind { ORDER_ADD, ORDER_REMOVE, ORDER_POLL, ORDER_SECRETS };
+static const int64_t lane_age_ns[LANES] = { 100 * NS_PER_MS, 100 * NS_PER_MS,
+	20 * NS_PER_MS };
 
-struct order {				/* loop -> thread */
-	struct order *next;
-	enum order_kind kind;
-	uint32_t device;
-	struct snmp_device *add;
+struct entry {				/* a device and where it stands */
+	struct snmp_device *device;
+	uint32_t number;
+	snmp_worker_done *done;
+	void *arg;
+	struct snmp_port *port;		/* NULL: none yet */
+	union snmp_address source;
+	socklen_t source_len;
+	uint32_t drops;			/* of the port when the poll began */
+	struct snmp_timer timer;
+	/* a poll that waits to begin */
+	bool ordered;
 	uint64_t token;
-	struct sockaddr_storage to;
-	socklen_t len;
-	struct snmp_secret *secret;
-	size_t secrets;
+	union snmp_address to;
+	socklen_t to_len;
+	TAILQ_ENTRY(entry) orders;
+	/* in a lane */
+	bool queued, out;
+	unsigned lane;
+	int64_t out_ns;
+	TAILQ_ENTRY(entry) queue, window;
 };
 
-struct answer {				/* thread -> loop */
-	struct answer *next;
-	uint32_t device;
-	struct probe_result result;
-};
+TAILQ_HEAD(entries, entry);
 
-struct waiter { uint32_t device; snmp_worker_done *done; void *arg; };
+struct lane { struct entries queue, window; size_t out; };
+
+struct buffers {			/* nothing of it is kept from one use to the next */
+	struct snmp_var var[SNMP_VARS_MAX];
+	uint8_t request[SNMP_SOCKET_BATCH][SNMP_REQUEST_MAX];
+	uint8_t answer[SNMP_SOCKET_BATCH][SNMP_ANSWER_MAX];
+};
 
 struct snmp_worker {
-	/* the loop's */
-	struct event *ready;
-	struct waiter *waiter;
-	size_t waiters;
-	uint32_t last_device;
-	char **name;			/* credentials that are known */
-	size_t names;
-	pthread_t thread;
-	bool running;
-	/* shared */
-	pthread_mutex_t lock;
-	struct order *orders, **orders_tail;
-	struct answer *answers, **answers_tail;
-	size_t orders_n;
-	bool ending;
-	int wake_thread, wake_loop;	/* eventfds */
-	/* the thread's */
+	const struct clock *clock;
+	struct rng *rng;
+	bool (*take)(void *arg);	/* may one more datagram leave?  NULL: always */
+	void *take_arg;
+	struct snmp_secrets secrets;
 	struct snmp_device_env env;
-	struct snmp_device **device;
-	size_t devices, devices_cap;
-	struct snmp_secret *secret;
-	size_t secrets;
-	struct pollfd *fds;
-	struct snmp_device **fd_device;
+	struct buffers *buffers;	/* NULL until there is a device */
+	struct entry **entry;		/* by number - 1; NULL: free */
+	size_t entries, free_from;	/* all before free_from are taken */
+	struct snmp_ports ports;
+	struct entries orders;
+	struct lane lane[LANES];
+	struct snmp_ids ids;
+	uint32_t random[RANDOMS];	/* ids to come */
+	unsigned randoms;
+	struct snmp_timers timers;
+	struct event *pump, *tick;
+	bool busy;			/* the sockets wake nobody, the tick fetches */
+	int64_t tick_ns;		/* when it comes; INT64_MAX: not at all */
+	int64_t later_ns;		/* the kernel had no room: not before */
+	struct snmp_worker_stat stat;
 };
 
-/* ------------------------------------------------------------------ secrets */
-
-/* First line of a file; NULL after logging why. */
-static char *
-read_secret(const char *credential, const char *path)
+static int64_t
+now_of(const struct snmp_worker *w)
 {
-	char line[SECRET_MAX + 2], *out = NULL;
-	FILE *f = fopen(path, "re");
-	size_t n;
+	return clock_mono(w->clock).ns;
+}
 
-	if (f == NULL) {
-		log_error("credential=%s: %s: %s", credential, path, strerror(errno));
-		return NULL;
+/* -------------------------------------------------------------------- lanes */
+
+static void
+leave_queue(struct snmp_worker *w, struct entry *e)
+{
+	if (e->queued)
+		TAILQ_REMOVE(&w->lane[e->lane].queue, e, queue);
+	e->queued = false;
+}
+
+static void
+leave_window(struct snmp_worker *w, struct entry *e)
+{
+	if (!e->out)
+		return;
+	TAILQ_REMOVE(&w->lane[e->lane].window, e, window);
+	w->lane[e->lane].out--;
+	e->out = false;
+}
+
+static void
+enter_window(struct snmp_worker *w, struct entry *e, int64_t now_ns)
+{
+	leave_window(w, e);
+	TAILQ_INSERT_TAIL(&w->lane[e->lane].window, e, window);
+	w->lane[e->lane].out++;
+	e->out = true;
+	e->out_ns = now_ns;
+}
+
+static void
+age_windows(struct snmp_worker *w, int64_t now_ns)
+{
+	for (unsigned i = 0; i < LANES; i++) {
+		struct entry *e;
+
+		while ((e = TAILQ_FIRST(&w->lane[i].window)) != NULL &&
+		    e->out_ns + lane_age_ns[i] <= now_ns)
+			leave_window(w, e);
 	}
-	setvbuf(f, NULL, _IONBF, 0);	/* no copy is left behind */
-	if (fgets(line, sizeof line, f) == NULL)
-		line[0] = '\0';
-	n = strcspn(line, "\r\n");
-	if (n == 0 || n > SECRET_MAX)
-		log_error("credential=%s: %s: first line is %s", credential, path,
-		    n == 0 ? "empty" : "too long");
-	else
-		out = xstrndup(line, n);
-	explicit_bzero(line, sizeof line);
-	fclose(f);
-	return out;
 }
 
-static bool
-read_phrase(const char *credential, const char *path, char **out)
+/* We slept, and so may answers have: nothing grows old by that. */
+static void
+excuse_windows(struct snmp_worker *w, int64_t late_ns)
 {
-	if (path == NULL)
-		return true;
-	*out = read_secret(credential, path);
-	if (*out == NULL)
-		return false;
-	if (strlen(*out) >= 8)
-		return true;
-	log_error("credential=%s: %s: a pass phrase has 8 bytes at least (RFC 3414)", credential,
-	    path);
-	return false;
-}
+	struct entry *e;
 
-static bool
-load_secret(const struct snmp_credential *c, struct snmp_secret *out)
-{
-	*out = (struct snmp_secret){ .name = xstrdup(c->name), .version = c->version,
-		.auth = c->auth, .priv = c->priv };
-	if (c->version == SNMP_V2C) {
-		out->community = read_secret(c->name, c->community_file);
-		return out->community != NULL;
-	}
-	out->user = xstrdup(c->user);
-	out->context = c->context != NULL ? xstrdup(c->context) : NULL;
-	return read_phrase(c->name, c->auth_secret_file, &out->auth_phrase) &&
-	    read_phrase(c->name, c->priv_secret_file, &out->priv_phrase);
+	for (unsigned i = 0; i < LANES && late_ns > SLEPT_NS; i++)
+		TAILQ_FOREACH(e, &w->lane[i].window, window)
+			e->out_ns += late_ns;
 }
 
 static void
-free_secrets(struct snmp_secret *secret, size_t n)
+set_timer(struct snmp_worker *w, struct entry *e)
 {
-	for (size_t i = 0; i < n; i++)
-		snmp_secret_fini(&secret[i]);
-	free(secret);
+	snmp_timers_set(&w->timers, &e->timer, snmp_device_due(e->device));
 }
 
-static void
-free_names(struct snmp_worker *w)
-{
-	for (size_t i = 0; i < w->names; i++)
-		free(w->name[i]);
-	free(w->name);
-	w->name = NULL;
-	w->names = 0;
-}
-
-/* Reads all of them, notes the names of the good ones; *n of them are returned. */
-static struct snmp_secret *
-load_secrets(struct snmp_worker *w, const struct snmp_credential *credential, size_t count,
-    size_t *n)
-{
-	struct snmp_secret *secret = xcalloc(count, sizeof *secret);
-
-	free_names(w);
-	w->name = xcalloc(count, sizeof *w->name);
-	*n = 0;
-	for (size_t i = 0; i < count; i++) {
-		if (!load_secret(&credential[i], &secret[*n])) {
-			snmp_secret_fini(&secret[*n]);
-			continue;
-		}
-		w->name[w->names++] = xstrdup(credential[i].name);
-		++*n;
-	}
-	return secret;
-}
-
-bool
-snmp_worker_knows(const struct snmp_worker *w, const char *credential)
-{
-	for (size_t i = 0; i < w->names; i++)
-		if (strcmp(w->name[i], credential) == 0)
-			return true;
-	return false;
-}
-
-/* --------------------------------------------------------------- the thread */
-
-static void
-wake(int fd)
-{
-	uint64_t one = 1;
-
-	while (write(fd, &one, sizeof one) < 0 && errno == EINTR)
-		continue;		/* EAGAIN: it is awake for sure */
-}
-
-static void
-calm(int fd)
-{
-	uint64_t n;
-
-	while (read(fd, &n, sizeof n) < 0 && errno == EINTR)
-		continue;
-}
+/* ------------------------------------------------------ what the devices want */
 
 static struct snmp_secret *
 find_secret(void *arg, const char *name)
 {
-	struct snmp_worker *w = arg;
-
-	for (size_t i = 0; i < w->secrets; i++)
-		if (strcmp(w->secret[i].name, name) == 0)
-			return &w->secret[i];
-	return NULL;
-}
-
-static enum snmp_turn
-whose_turn(void *arg, const struct snmp_device *d)
-{
 	const struct snmp_worker *w = arg;
-	enum snmp_turn turn = SNMP_TURN_FREE;
 
-	for (size_t i = 0; i < w->devices; i++) {
-		enum snmp_turn t = snmp_device_turn(d, w->device[i]);
-
-		if (t > turn)
-			turn = t;
-	}
-	return turn;
+	return snmp_secrets_find(&w->secrets, name);
 }
 
 static void
-device_done(void *arg, struct snmp_device *d, const struct probe_result *r)
+on_want(void *arg, struct snmp_device *d)
 {
 	struct snmp_worker *w = arg;
-	struct answer *a = xcalloc(1, sizeof *a);
+	struct entry *e = snmp_device_owner(d);
 
-	a->device = snmp_device_id(d);
-	a->result = *r;
-	pthread_mutex_lock(&w->lock);
-	*w->answers_tail = a;
-	w->answers_tail = &a->next;
-	pthread_mutex_unlock(&w->lock);
-	wake(w->wake_loop);
-}
-
-static size_t
-find_device(const struct snmp_worker *w, uint32_t id)
-{
-	size_t i = 0;
-
-	while (i < w->devices && snmp_device_id(w->device[i]) != id)
-		i++;
-	return i;
+	if (e->queued)
+		return;
+	leave_window(w, e);		/* the lane may be another one now */
+	e->lane = (unsigned)snmp_device_life(d);
+	e->queued = true;
+	TAILQ_INSERT_TAIL(&w->lane[e->lane].queue, e, queue);
 }
 
 static void
-add_device(struct snmp_worker *w, struct snmp_device *d)
+on_forget(void *arg, uint32_t id)
 {
-	if (w->devices == w->devices_cap) {
-		w->devices_cap = w->devices_cap > 0 ? 2 * w->devices_cap : 32;
-		w->device = xreallocarray(w->device, w->devices_cap, sizeof *w->device);
-		w->fds = xreallocarray(w->fds, 2 * w->devices_cap + 1, sizeof *w->fds);
-		w->fd_device = xreallocarray(w->fd_device, 2 * w->devices_cap + 1,
-		    sizeof *w->fd_device);
+	struct snmp_worker *w = arg;
+
+	snmp_ids_del(&w->ids, id);
+}
+
+static void
+on_done(void *arg, struct snmp_device *d, const struct probe_result *r)
+{
+	struct snmp_worker *w = arg;
+	struct entry *e = snmp_device_owner(d);
+
+	if (r->outcome != PROBE_EXTRA) {
+		leave_queue(w, e);
+		leave_window(w, e);
 	}
-	w->device[w->devices++] = d;
+	e->done(e->arg, r);
 }
 
-static void
-new_secrets(struct snmp_worker *w, struct order *o)
-{
-	for (size_t i = 0; i < w->devices; i++)
-		snmp_device_reset(w->device[i]);
-	snmp_library_forget();
-	free_secrets(w->secret, w->secrets);
-	w->secret = o->secret;
-	w->secrets = o->secrets;
-	o->secret = NULL;
-	o->secrets = 0;
-}
+/* ------------------------------------------------------------------ sockets */
 
-static void
-obey(struct snmp_worker *w, struct order *o)
-{
-	size_t i = find_device(w, o->device);
-
-	switch (o->kind) {
-	case ORDER_ADD:
-		add_device(w, o->add);
-		o->add = NULL;
-		break;
-	case ORDER_REMOVE:
-		if (i == w->devices)
-			break;
-		snmp_device_free(w->device[i]);
-		w->device[i] = w->device[--w->devices];
-		break;
-	case ORDER_POLL:
-		if (i < w->devices)
-			snmp_device_poll(w->device[i], o->token, &o->to, o->len);
-		break;
-	case ORDER_SECRETS:
-		new_secrets(w, o);
-		break;
-	}
-}
-
-static void
-order_free(struct order *o)
-{
-	snmp_device_free(o->add);
-	free_secrets(o->secret, o->secrets);
-	free(o);
-}
-
-/* false: the end has come. */
+/* Gives e the socket of this family and its source; false: it cannot be had. */
 static bool
-take_orders(struct snmp_worker *w)
+enter_port(struct snmp_worker *w, struct entry *e, int family)
 {
-	struct order *o;
-	bool ending;
-
-	calm(w->wake_thread);
-	for (;;) {
-		pthread_mutex_lock(&w->lock);
-		ending = w->ending;
-		o = w->orders;
-		if (o != NULL) {
-			w->orders = o->next;
-			w->orders_n--;
-			if (w->orders == NULL)
-				w->orders_tail = &w->orders;
-		}
-		pthread_mutex_unlock(&w->lock);
-		if (o == NULL || ending)
-			break;
-		obey(w, o);
-		order_free(o);
-	}
-	if (o != NULL)
-		order_free(o);
-	return !ending;
+	if (e->port != NULL && e->port->family == family)
+		return true;
+	snmp_port_leave(&w->ports, e->port);
+	e->port = snmp_port_enter(&w->ports, family, &e->source, e->source_len);
+	return e->port != NULL;
 }
 
-static size_t
-list_fds(struct snmp_worker *w)
+/* ------------------------------------------------------------------- errors */
+
+/* Whoever asks at this address hears that it cannot be reached. */
+static void
+tell_address(struct snmp_worker *w, const struct sockaddr *to, enum cause cause)
 {
-	size_t n = 1;
+	for (size_t i = 0; i < w->entries; i++) {
+		struct entry *e = w->entry[i];
+		socklen_t len;
 
-	for (size_t i = 0; i < w->devices; i++) {
-		int fd[2];
-
-		snmp_device_fds(w->device[i], fd);
-		for (unsigned k = 0; k < 2; k++) {
-			if (fd[k] < 0)
-				continue;
-			w->fds[n] = (struct pollfd){ .fd = fd[k], .events = POLLIN };
-			w->fd_device[n++] = w->device[i];
-		}
+		if (e == NULL || e->timer.pos == 0 ||
+		    !snmp_same_address(snmp_device_to(e->device, &len), to))
+			continue;
+		snmp_device_unreachable(e->device, cause);
+		set_timer(w, e);
 	}
-	return n;
 }
-
-static void *
-work(void *arg)
-{
-	struct snmp_worker *w = arg;
-	bool busy = false;
-
-	for (;;) {
-		size_t n = list_fds(w);
-
-		w->fds[0] = (struct pollfd){ .fd = w->wake_thread, .events = POLLIN };
-		if (poll(w->fds, n, busy ? TICK_MS : -1) < 0 && errno != EINTR)
-			break;
-		for (size_t i = 1; i < n; i++)
-			if (w->fds[i].revents != 0)
-				snmp_device_read(w->fd_device[i], w->fds[i].fd);
-		if (!take_orders(w))
-			break;
-		busy = false;
-		for (size_t i = 0; i < w->devices; i++)
-			busy |= snmp_device_tick(w->device[i]);
-	}
-	return NULL;
-}
-
-/* ----------------------------------------------------------------- the loop */
 
 static void
-on_ready(evutil_socket_t fd, short what, void *arg)
+read_errors(struct snmp_worker *w, const struct snmp_port *p)
 {
-	struct snmp_worker *w = arg;
-	struct answer *a;
+	uint8_t text[256];
+	enum cause cause;
 
-	(void)what;
-	calm(fd);
-	for (;;) {
-		pthread_mutex_lock(&w->lock);
-		a = w->answers;
-		if (a != NULL && (w->answers = a->next) == NULL)
-			w->answers_tail = &w->answers;
-		pthread_mutex_unlock(&w->lock);
-		if (a == NULL)
+	for (unsigned i = 0; i < SNMP_WORKER_WINDOW; i++) {
+		struct snmp_parcel about = { .text = text, .n = sizeof text };
+		struct entry *e = NULL;
+		uint32_t id;
+		socklen_t len;
+
+		if (!snmp_socket_error(p->fd, &about, &cause))
 			return;
-		for (size_t i = 0; i < w->waiters; i++)
-			if (w->waiter[i].device == a->device) {
-				w->waiter[i].done(w->waiter[i].arg, &a->result);
+		if (cause == CAUSE_NONE)
+			continue;
+		/* the request itself stands in most of them, else there is the address */
+		if (snmp_message_id(text, about.n, &id) == 0)
+			e = snmp_ids_get(&w->ids, id);
+		if (e == NULL) {
+			tell_address(w, &about.address.any, cause);
+		} else if (snmp_same_address(snmp_device_to(e->device, &len), &about.address.any)) {
+			snmp_device_unreachable(e->device, cause);
+			set_timer(w, e);
+		}
+	}
+}
+
+/* ------------------------------------------------------------------ sending */
+
+struct batch {
+	struct snmp_port *port;
+	size_t n;
+	struct entry *entry[SNMP_SOCKET_BATCH];
+	uint32_t id[SNMP_SOCKET_BATCH];
+	struct snmp_parcel parcel[SNMP_SOCKET_BATCH];
+};
+
+static uint32_t
+new_id(struct snmp_worker *w)
+{
+	uint32_t id;
+
+	do {
+		if (w->randoms == 0) {
+			w->rng->fill(w->rng, w->random, sizeof w->random);
+			w->randoms = RANDOMS;
+		}
+		id = w->random[--w->randoms] & SNMP_ID_MAX;
+	} while (id == 0 || snmp_ids_get(&w->ids, id) != NULL);
+	return id;
+}
+
+static bool
+may_leave(const struct snmp_worker *w, const struct snmp_device *d)
+{
+	return w->take == NULL || !snmp_device_has_sent(d) || w->take(w->take_arg);
+}
+
+/* Takes from the lane's queue what may leave now, by one socket. */
+static void
+fill(struct snmp_worker *w, struct lane *lane, struct batch *b, int64_t now_ns)
+{
+	struct entry *e;
+
+	b->n = 0;
+	while (b->n < SNMP_SOCKET_BATCH && lane->out < SNMP_WORKER_WINDOW &&
+	    (e = TAILQ_FIRST(&lane->queue)) != NULL && (b->n == 0 || e->port == b->port)) {
+		struct snmp_parcel *p = &b->parcel[b->n];
+
+		leave_queue(w, e);
+		if (!may_leave(w, e->device)) {
+			snmp_device_failed(e->device);
+			set_timer(w, e);
+			continue;
+		}
+		b->id[b->n] = new_id(w);
+		p->n = snmp_device_write(e->device, b->id[b->n], w->buffers->request[b->n],
+		    &p->text, now_ns);
+		if (p->n == 0) {
+			set_timer(w, e);
+			continue;
+		}
+		memcpy(&p->address, snmp_device_to(e->device, &p->address_len),
+		    sizeof p->address);
+		enter_window(w, e, now_ns);
+		b->port = e->port;
+		b->entry[b->n++] = e;
+	}
+}
+
+/* Back to where they came from, in their order: the kernel has no room. */
+static void
+put_back(struct snmp_worker *w, struct batch *b, size_t from)
+{
+	for (size_t i = b->n; i-- > from;) {
+		struct entry *e = b->entry[i];
+
+		leave_window(w, e);
+		if (e->queued || snmp_device_is_idle(e->device))
+			continue;
+		e->queued = true;
+		TAILQ_INSERT_HEAD(&w->lane[e->lane].queue, e, queue);
+	}
+	w->later_ns = now_of(w) + LATER_NS;
+}
+
+static void
+have_left(struct snmp_worker *w, struct batch *b, size_t from, size_t n, int64_t begin_ns)
+{
+	int64_t took = now_of(w) - begin_ns;
+
+	for (size_t i = 0; i < n; i++) {
+		struct entry *e = b->entry[from + i];
+
+		if (snmp_device_is_idle(e->device))
+			continue;	/* an error of the network ended it meanwhile */
+		/* they left one by one */
+		snmp_device_sent(e->device, b->id[from + i],
+		    begin_ns + took * (int64_t)i / (int64_t)n);
+		snmp_ids_put(&w->ids, b->id[from + i], e);
+		set_timer(w, e);
+	}
+	w->stat.sent += n;
+}
+
+/* false: no more for now. */
+static bool
+send_batch(struct snmp_worker *w, struct batch *b)
+{
+	unsigned tries = TRIES;
+
+	for (size_t at = 0; at < b->n;) {
+		int64_t begin = now_of(w);
+		int rc = snmp_socket_send(b->port->fd, &b->parcel[at], b->n - at);
+
+		if (rc > 0) {
+			have_left(w, b, at, (size_t)rc, begin);
+			at += (size_t)rc;
+			continue;
+		}
+		if (rc == -EAGAIN || rc == -ENOBUFS) {
+			put_back(w, b, at);
+			return false;
+		}
+		/* it may be news of another datagram, which the socket tells but once */
+		read_errors(w, b->port);
+		if (tries-- > 0)
+			continue;
+		tries = TRIES;
+		snmp_device_failed(b->entry[at]->device);
+		set_timer(w, b->entry[at]);
+		at++;
+	}
+	return true;
+}
+
+static void
+send_all(struct snmp_worker *w)
+{
+	struct batch b;
+
+	for (unsigned i = 0; i < LANES; i++)
+		while (now_of(w) >= w->later_ns) {
+			fill(w, &w->lane[i], &b, now_of(w));
+			if (b.n == 0)
 				break;
-			}
-		free(a);
+			if (!send_batch(w, &b))
+				return;
+		}
+}
+
+/* -------------------------------------------------------------------- timers */
+
+static int64_t
+next_due(const struct snmp_worker *w)
+{
+	const struct snmp_timer *first = snmp_timers_first(&w->timers);
+	int64_t due = first != NULL ? first->due_ns : INT64_MAX;
+
+	for (unsigned i = 0; i < LANES; i++) {
+		const struct lane *lane = &w->lane[i];
+		int64_t room;
+
+		if (TAILQ_EMPTY(&lane->queue))
+			continue;
+		room = lane->out < SNMP_WORKER_WINDOW ? w->later_ns :
+		    TAILQ_FIRST(&lane->window)->out_ns + lane_age_ns[i];
+		if (room < due)
+			due = room;
+	}
+	return due;
+}
+
+/* With many answers on their way one wake-up for each is too dear. */
+static void
+set_busy(struct snmp_worker *w)
+{
+	size_t out = 0;
+	bool busy;
+
+	for (unsigned i = 0; i < LANES; i++)
+		out += w->lane[i].out;
+	busy = out >= BUSY;
+	if (busy == w->busy)
+		return;
+	w->busy = busy;
+	snmp_ports_listen(&w->ports, !busy);
+}
+
+/* What is left to do when the loop goes to sleep: when to wake. */
+static void
+arm(struct snmp_worker *w)
+{
+	int64_t due = next_due(w), wait;
+	struct timeval tv;
+
+	set_busy(w);
+	if (w->busy && due > now_of(w) + FETCH_NS)
+		due = now_of(w) + FETCH_NS;
+	if (due >= w->tick_ns)
+		return;			/* it comes early enough */
+	w->tick_ns = due;
+	wait = due - now_of(w);
+	if (wait < 0)
+		wait = 0;
+	tv = (struct timeval){ .tv_sec = wait / NS_PER_S,
+		.tv_usec = (wait % NS_PER_S + NS_PER_US - 1) / NS_PER_US };
+	evtimer_add(w->tick, &tv);
+}
+
+/* ---------------------------------------------------------------- receiving */
+
+static void
+take_parcel(struct snmp_worker *w, struct snmp_parcel *p, int64_t now_ns)
+{
+	struct entry *e = NULL;
+	uint32_t id;
+	socklen_t len;
+
+	if (snmp_message_id(p->text, p->n, &id) == 0)
+		e = snmp_ids_get(&w->ids, id);
+	if (e == NULL || !snmp_same_address(snmp_device_to(e->device, &len), &p->address.any)) {
+		w->stat.foreign++;
+		return;
+	}
+	w->stat.answered++;
+	leave_window(w, e);
+	snmp_device_answer(e->device, id, p->text, p->n, p->at_ns, now_ns);
+	set_timer(w, e);
+}
+
+static void
+receive(struct snmp_worker *w, struct snmp_port *p)
+{
+	struct snmp_parcel parcel[SNMP_SOCKET_BATCH];
+	size_t n = SNMP_SOCKET_BATCH;
+
+	for (unsigned i = 0; i < SNMP_SOCKET_BATCH; i++)
+		parcel[i].text = w->buffers->answer[i];
+	for (unsigned round = 0; round < ROUNDS && n == SNMP_SOCKET_BATCH; round++) {
+		n = snmp_socket_receive(p->fd, w->clock, parcel, &p->drops);
+		for (size_t i = 0; i < n; i++)
+			take_parcel(w, &parcel[i], now_of(w));
+		if (n == 0)
+			read_errors(w, p);
 	}
 }
 
 static void
-give_order(struct snmp_worker *w, const struct order *order)
+on_readable(struct snmp_port *p)
 {
-	struct order *o = xmalloc(sizeof *o);
+	const struct snmp_ports *ports = p->owner;
+	struct snmp_worker *w = ports->owner;
 
-	*o = *order;
-	o->next = NULL;
-	pthread_mutex_lock(&w->lock);
-	*w->orders_tail = o;
-	w->orders_tail = &o->next;
-	w->orders_n++;
-	pthread_mutex_unlock(&w->lock);
-	wake(w->wake_thread);
+	receive(w, p);
+	send_all(w);
+	arm(w);
 }
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct snmp_worker *w = arg;
+	struct snmp_timer *t;
+	int64_t now, due = w->tick_ns;
+
+	(void)fd;
+	(void)what;
+	w->tick_ns = INT64_MAX;
+	/* what lies in the sockets is in time, however late we are */
+	for (struct snmp_port *p = w->ports.first; p != NULL; p = p->next)
+		receive(w, p);
+	now = now_of(w);
+	excuse_windows(w, now - due);
+	while ((t = snmp_timers_first(&w->timers)) != NULL && t->due_ns <= now) {
+		struct entry *e = t->owner;
+
+		snmp_device_tick(e->device, now,
+		    e->port != NULL && e->port->drops != e->drops);
+		set_timer(w, e);
+	}
+	age_windows(w, now);
+	send_all(w);
+	arm(w);
+}
+
+/* ------------------------------------------------------------------- orders */
+
+static void
+begin_poll(struct snmp_worker *w, struct entry *e)
+{
+	const struct probe_result failed = { .token = e->token, .outcome = PROBE_NOT_SENT,
+		.causes = CAUSE_BIT(CAUSE_NOT_SENT) };
+
+	e->ordered = false;
+	if (!enter_port(w, e, e->to.any.sa_family)) {
+		snmp_device_reset(e->device);
+		set_timer(w, e);
+		e->done(e->arg, &failed);
+		return;
+	}
+	e->drops = e->port->drops;
+	snmp_device_poll(e->device, e->token, &e->to.any, e->to_len, now_of(w));
+	set_timer(w, e);
+}
+
+static void
+on_pump(evutil_socket_t fd, short what, void *arg)
+{
+	struct snmp_worker *w = arg;
+	struct entry *e;
+
+	(void)fd;
+	(void)what;
+	while ((e = TAILQ_FIRST(&w->orders)) != NULL) {
+		TAILQ_REMOVE(&w->orders, e, orders);
+		begin_poll(w, e);
+	}
+	send_all(w);
+	arm(w);
+}
+
+static struct entry *
+find_entry(const struct snmp_worker *w, uint32_t device)
+{
+	return device > 0 && device <= w->entries ? w->entry[device - 1] : NULL;
+}
+
+int
+snmp_worker_poll(struct snmp_worker *w, uint32_t device, uint64_t token,
+    const struct sockaddr *to, socklen_t len)
+{
+	struct entry *e = find_entry(w, device);
+
+	if (e == NULL || len > sizeof e->to)
+		return -EINVAL;
+	if (e->ordered)
+		return -EAGAIN;
+	e->ordered = true;
+	e->token = token;
+	memcpy(&e->to, to, len);
+	e->to_len = len;
+	if (TAILQ_EMPTY(&w->orders))
+		event_active(w->pump, EV_TIMEOUT, 0);
+	TAILQ_INSERT_TAIL(&w->orders, e, orders);
+	return 0;
+}
+
+/* ------------------------------------------------------------------ devices */
+
+/* A free place in the table; its number. */
+static uint32_t
+new_number(struct snmp_worker *w)
+{
+	size_t i = w->free_from, more = w->entries > 0 ? 2 * w->entries : 16;
+
+	while (i < w->entries && w->entry[i] != NULL)
+		i++;
+	if (i == w->entries) {
+		w->entry = xreallocarray(w->entry, more, sizeof(struct entry *));
+		for (; w->entries < more; w->entries++)
+			w->entry[w->entries] = NULL;
+	}
+	w->free_from = i + 1;
+	return (uint32_t)i + 1;
+}
+
+uint32_t
+snmp_worker_add(struct snmp_worker *w, const struct target *target, snmp_worker_done *done,
+    void *arg)
+{
+	struct entry *e = xcalloc(1, sizeof *e);
+
+	if (w->buffers == NULL) {
+		w->buffers = xmalloc(sizeof *w->buffers);
+		w->env.var = w->buffers->var;
+	}
+	*e = (struct entry){ .done = done, .arg = arg, .timer = { .owner = e } };
+	if (target->source_len > 0 && target->source_len <= sizeof e->source) {
+		memcpy(&e->source, &target->source, target->source_len);
+		e->source_len = target->source_len;
+	}
+	e->device = snmp_device_new(&w->env, e, target);
+	e->number = new_number(w);
+	w->entry[e->number - 1] = e;
+	return e->number;
+}
+
+static void
+entry_free(struct snmp_worker *w, struct entry *e)
+{
+	if (e->ordered)
+		TAILQ_REMOVE(&w->orders, e, orders);
+	leave_queue(w, e);
+	leave_window(w, e);
+	snmp_timers_set(&w->timers, &e->timer, INT64_MAX);
+	snmp_device_free(e->device);
+	snmp_port_leave(&w->ports, e->port);
+	w->entry[e->number - 1] = NULL;
+	if (w->free_from > e->number - 1)
+		w->free_from = e->number - 1;
+	free(e);
+}
+
+void
+snmp_worker_remove(struct snmp_worker *w, uint32_t device)
+{
+	struct entry *e = find_entry(w, device);
+
+	if (e != NULL)
+		entry_free(w, e);
+}
+
+/* ------------------------------------------------------------------- others */
 
 int
 snmp_worker_new(struct snmp_worker **out, const struct clock *clock, struct rng *rng,
@@ -432,22 +676,17 @@ snmp_worker_new(struct snmp_worker **out, const struct clock *clock, struct rng 
 {
 	struct snmp_worker *w = xcalloc(1, sizeof *w);
 
-	pthread_mutex_init(&w->lock, NULL);
-	w->orders_tail = &w->orders;
-	w->answers_tail = &w->answers;
-	w->env = (struct snmp_device_env){ .clock = clock, .rng = rng, .secret = find_secret,
-		.turn = whose_turn, .done = device_done, .arg = w };
-	w->wake_thread = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	w->wake_loop = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	w->fds = xcalloc(1, sizeof *w->fds);
-	if (w->wake_thread < 0 || w->wake_loop < 0) {
-		int rc = -errno;
-
-		snmp_worker_free(w);
-		return rc;
+	w->clock = clock;
+	w->rng = rng;
+	w->tick_ns = INT64_MAX;
+	w->env = (struct snmp_device_env){ .rng = rng, .secret = find_secret, .want = on_want,
+		.forget = on_forget, .done = on_done, .arg = w };
+	TAILQ_INIT(&w->orders);
+	for (unsigned i = 0; i < LANES; i++) {
+		TAILQ_INIT(&w->lane[i].queue);
+		TAILQ_INIT(&w->lane[i].window);
 	}
-	snmp_library_init();
-	w->secret = load_secrets(w, credential, n, &w->secrets);
+	snmp_secrets_load(&w->secrets, credential, n);
 	*out = w;
 	return 0;
 }
@@ -455,118 +694,60 @@ snmp_worker_new(struct snmp_worker **out, const struct clock *clock, struct rng 
 int
 snmp_worker_attach(struct snmp_worker *w, struct event_base *base)
 {
-	sigset_t all, old;
-	int rc;
-
-	w->ready = event_new(base, w->wake_loop, EV_READ | EV_PERSIST, on_ready, w);
-	if (w->ready == NULL || event_add(w->ready, NULL) != 0)
-		return -ENOMEM;
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);	/* signals are the loop's */
-	rc = pthread_create(&w->thread, NULL, work, w);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	w->running = rc == 0;
-	return -rc;
-}
-
-static void
-end_thread(struct snmp_worker *w)
-{
-	pthread_mutex_lock(&w->lock);
-	w->ending = true;
-	pthread_mutex_unlock(&w->lock);
-	wake(w->wake_thread);
-	pthread_join(w->thread, NULL);
+	w->ports = (struct snmp_ports){ .base = base, .owner = w, .readable = on_readable };
+	w->pump = event_new(base, -1, 0, on_pump, w);
+	w->tick = evtimer_new(base, on_tick, w);
+	return w->pump != NULL && w->tick != NULL ? 0 : -ENOMEM;
 }
 
 void
 snmp_worker_free(struct snmp_worker *w)
 {
-	struct order *o;
-	struct answer *a;
-
 	if (w == NULL)
 		return;
-	if (w->running)
-		end_thread(w);
-	if (w->ready != NULL)
-		event_free(w->ready);
-	while (w->devices > 0)
-		snmp_device_free(w->device[--w->devices]);
-	while ((o = w->orders) != NULL) {
-		w->orders = o->next;
-		order_free(o);
-	}
-	while ((a = w->answers) != NULL) {
-		w->answers = a->next;
-		free(a);
-	}
-	snmp_library_forget();
-	free_secrets(w->secret, w->secrets);
-	free_names(w);
-	free(w->waiter);
-	free(w->device);
-	free(w->fds);
-	free(w->fd_device);
-	if (w->wake_thread >= 0)
-		close(w->wake_thread);
-	if (w->wake_loop >= 0)
-		close(w->wake_loop);
-	pthread_mutex_destroy(&w->lock);
+	for (size_t i = 0; i < w->entries; i++)
+		if (w->entry[i] != NULL)
+			entry_free(w, w->entry[i]);
+	if (w->pump != NULL)
+		event_free(w->pump);
+	if (w->tick != NULL)
+		event_free(w->tick);
+	snmp_ids_fini(&w->ids);
+	snmp_timers_fini(&w->timers);
+	snmp_secrets_free(&w->secrets);
+	free(w->entry);
+	free(w->buffers);
 	free(w);
+}
+
+void
+snmp_worker_cap(struct snmp_worker *w, bool (*take)(void *arg), void *arg)
+{
+	w->take = take;
+	w->take_arg = arg;
 }
 
 void
 snmp_worker_credentials(struct snmp_worker *w, const struct snmp_credential *credential, size_t n)
 {
-	struct order o = { .kind = ORDER_SECRETS };
-
-	o.secret = load_secrets(w, credential, n, &o.secrets);
-	give_order(w, &o);
+	snmp_secrets_free(&w->secrets);
+	snmp_secrets_load(&w->secrets, credential, n);
+	for (size_t i = 0; i < w->entries; i++)
+		if (w->entry[i] != NULL) {
+			snmp_device_reset(w->entry[i]->device);
+			set_timer(w, w->entry[i]);
+		}
 }
 
-uint32_t
-snmp_worker_add(struct snmp_worker *w, const struct target *target, snmp_worker_done *done,
-    void *arg)
+bool
+snmp_worker_knows(const struct snmp_worker *w, const char *credential)
 {
-	struct order o = { .kind = ORDER_ADD };
-
-	if (++w->last_device == 0)
-		w->last_device = 1;
-	o.add = snmp_device_new(&w->env, w->last_device, target);
-	w->waiter = xreallocarray(w->waiter, w->waiters + 1, sizeof *w->waiter);
-	w->waiter[w->waiters++] =
-	    (struct waiter){ .device = w->last_device, .done = done, .arg = arg };
-	give_order(w, &o);
-	return w->last_device;
+	return snmp_secrets_find(&w->secrets, credential) != NULL;
 }
 
 void
-snmp_worker_remove(struct snmp_worker *w, uint32_t device)
+snmp_worker_stat(const struct snmp_worker *w, struct snmp_worker_stat *out)
 {
-	struct order o = { .kind = ORDER_REMOVE, .device = device };
-
-	for (size_t i = 0; i < w->waiters; i++)
-		if (w->waiter[i].device == device) {
-			w->waiter[i] = w->waiter[--w->waiters];
-			break;
-		}
-	give_order(w, &o);
-}
-
-int
-snmp_worker_poll(struct snmp_worker *w, uint32_t device, uint64_t token,
-    const struct sockaddr *to, socklen_t len)
-{
-	struct order o = { .kind = ORDER_POLL, .device = device, .token = token, .len = len };
-	bool full;
-
-	pthread_mutex_lock(&w->lock);
-	full = w->orders_n >= SNMP_WORKER_QUEUE;
-	pthread_mutex_unlock(&w->lock);
-	if (full)
-		return -EAGAIN;
-	memcpy(&o.to, to, len);
-	give_order(w, &o);
-	return 0;
+	*out = w->stat;
+	out->drops = snmp_ports_drops(&w->ports);
 }

@@ -64,9 +64,10 @@ detect_step_init(struct detect_step *d, const struct sample *s, uint32_t probe, 
 		.s = s, .start_ns = s->start_ns,
 		.end_ns = s->start_ns + (int64_t)s->step_ms * NS_PER_MS,
 		.sent = s->sent, .answered = s->rtt_count,
-		.refused = probe == PROBE_TCP ? sample_cause(s, CAUSE_REFUSED) : 0,
 	};
 	*cause = CAUSE_NONE;
+	if (probe == PROBE_TCP)
+		d->refused = sample_cause(s, CAUSE_REFUSED) + sample_cause(s, CAUSE_TLS);
 	if (d->refused > d->answered)
 		d->refused = d->answered;
 	if ((s->flags & SAMPLE_NOT_OBSERVED) != 0 || s->sent == 0 || s->rtt_count > s->sent) {

@@ -41,9 +41,10 @@ struct detect_conf {
 struct detect_step {
 	const struct sample *s;
 	int64_t start_ns, end_ns;
-	uint32_t sent, answered, refused, lost;
+	uint32_t sent, answered, lost;
+	uint32_t refused;		/* of those answered: by a RST, or without the TLS asked for */
 	bool all_lost;			/* nothing came back, and the network is to blame */
-	bool open;			/* at least one answer that was not a refusal */
+	bool open;			/* at least one answer that was no refusal */
 	bool doubtful;			/* the agent itself had trouble: its losses prove nothing */
 	int64_t gap_ns;			/* between the step before and this one */
 };

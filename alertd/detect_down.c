@@ -3,8 +3,9 @@
  *
  * Both count steps in a row.  Down: steps in which every packet was lost; for
  * an SNMP link: readings that say ifOperStatus is not up.  Service: steps in
- * which every answer was a refusal.  Each ends after up_after good steps in a
- * row, at the begin of the first of them.
+ * which every answer was a refusal, or a connection over which no TLS handshake
+ * came about.  Each ends after up_after good steps in a row, at the begin of
+ * the first of them.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -103,7 +104,9 @@ service_feed(void *state, const struct detect_conf *c, const struct detect_step 
 	if (d->answered == 0)
 		return;
 	run_feed(r, d, !d->open, c->service_after, c->up_after);
-	r->cause = CAUSE_REFUSED;
+	if (!d->open)
+		r->cause = sample_cause(d->s, CAUSE_TLS) > sample_cause(d->s, CAUSE_REFUSED) ?
+		    CAUSE_TLS : CAUSE_REFUSED;
 	r->head.figure = 1;
 }
 
@@ -113,8 +116,9 @@ service_evidence(const void *state, const struct detect_conf *c, char *buf, size
 	const struct run_state *r = state;
 
 	snprintf(buf, n, "{\"refused_steps\":%" PRIu32 ",\"needed\":%" PRIu32
-	    ",\"packets\":%" PRIu32 ",\"since\":%.3f,\"good_steps\":%" PRIu32 "}",
-	    r->bad, c->service_after, r->packets, (double)r->bad_since / 1e9, r->good);
+	    ",\"packets\":%" PRIu32 ",\"since\":%.3f,\"cause\":\"%s\",\"good_steps\":%" PRIu32 "}",
+	    r->bad, c->service_after, r->packets, (double)r->bad_since / 1e9,
+	    cause_name(r->cause), r->good);
 }
 
 const struct detect_ops detect_service_ops = {

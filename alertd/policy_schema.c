@@ -89,7 +89,7 @@ static const struct conf_key segment_keys[] = {
 SCHEMA_AT(segment_schema, "segment", policy_segment, segment_keys);
 
 static const struct conf_key service_keys[] = {
-	INT(policy_service, after, "after", "3", 1, 1000, "Refused steps in a row."),
+	INT(policy_service, after, "after", "3", 1, 1000, "Steps in a row in which every connection is refused, or has no TLS."),
 	{ 0 }
 };
 SCHEMA(service_schema, "service", policy_service, service_keys);

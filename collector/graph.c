@@ -262,11 +262,11 @@ static const struct line_row host_rows[] = {
 	{ ROLE_STORAGE_RATIO, "存储　", "storage", 100 },
 	{ 0, 0, 0, 0 },
 };
-static const struct line_row oid_rows[] = {
-	{ ROLE_OID0, "对象 0", "oid 0", 1 }, { ROLE_OID0 + 1, "对象 1", "oid 1", 1 },
-	{ ROLE_OID0 + 2, "对象 2", "oid 2", 1 }, { ROLE_OID0 + 3, "对象 3", "oid 3", 1 },
-	{ ROLE_OID0 + 4, "对象 4", "oid 4", 1 }, { ROLE_OID0 + 5, "对象 5", "oid 5", 1 },
-	{ 0, 0, 0, 0 },
+static const struct line_row tls_rows[] = {
+	{ ROLE_TLS_S, "TLS 握手", "TLS handshake", 1000 }, { 0, 0, 0, 0 },
+};
+static const struct line_row cert_rows[] = {
+	{ ROLE_CERT_DAYS, "证书剩余", "certificate left", 1 }, { 0, 0, 0, 0 },
 };
 
 static uint32_t
@@ -294,8 +294,13 @@ build_rows(struct builder *b, const struct line_row *rows, const char *unit)
 		snprintf(var, sizeof var, "v%d", i);
 		def(b, ds, ds, "AVERAGE");
 		if (first) {
-			draw_bands(b, ds);
-			draw_gap(b, ds);
+			/* a connection without its handshake was seen all the same */
+			const char *seen = rows == tls_rows || rows == cert_rows ? "loss" : ds;
+
+			if (seen != ds)
+				def(b, seen, seen, "AVERAGE");
+			draw_bands(b, seen);
+			draw_gap(b, seen);
 			add(b, "COMMENT:\\l");
 		}
 		add(b, "CDEF:%s=%s,%g,*", var, ds, rows[i].factor);
@@ -304,6 +309,34 @@ build_rows(struct builder *b, const struct line_row *rows, const char *unit)
 		add(b, "LINE1.5:%s%s: %s", var, b->p->line[i % 6], say(b, rows[i].zh, rows[i].en));
 		print_row(b, var, "", unit);
 		first = false;
+	}
+}
+
+/* One line for each named object, under the name and with the unit that people gave it. */
+static void
+build_objects(struct builder *b)
+{
+	bool first = true;
+
+	for (uint32_t i = 0; i < GRAPH_OBJECTS; i++) {
+		const char *ds = value_role_name(ROLE_OID0 + i);
+		const char *name = b->q->object_name[i], *unit = b->q->object_unit[i];
+		char name_text[256], unit_text[64], format[80];
+
+		if ((b->q->roles & UINT32_C(1) << (ROLE_OID0 + i)) == 0)
+			continue;
+		graph_escape(name_text, sizeof name_text, name != NULL ? name : ds);
+		graph_escape(unit_text, sizeof unit_text, unit != NULL ? unit : "");
+		def(b, ds, ds, "AVERAGE");
+		if (first) {
+			draw_bands(b, ds);
+			draw_gap(b, ds);
+			add(b, "COMMENT:\\l");
+		}
+		first = false;
+		snprintf(format, sizeof format, "%%8.2lf %%s%s", unit_text);
+		add(b, "LINE1.5:%s%s: %s", ds, b->p->line[i % 6], name_text);
+		print_row(b, ds, "", format);
 	}
 }
 
@@ -337,8 +370,10 @@ static const struct {
 	    NULL, false, true },
 	[GRAPH_ERRORS] = { "errors", error_rows, NULL, "%8.2lf/s", "个/秒", "per s", NULL, false, true },
 	[GRAPH_HOST] = { "host", host_rows, NULL, "%7.2lf %%", "占用 %", "used %", "100", true, false },
-	[GRAPH_OID] = { "oid", oid_rows, NULL, "%8.2lf %s", "数值", "value", NULL, false, true },
+	[GRAPH_OID] = { "oid", NULL, build_objects, NULL, "数值", "value", NULL, false, true },
 	[GRAPH_STATUS] = { "status", NULL, build_status, NULL, "状态", "state", "1", true, false },
+	[GRAPH_TLS] = { "tls", tls_rows, NULL, "%8.2lf ms", "毫秒", "ms", NULL, false, false },
+	[GRAPH_CERT] = { "cert", cert_rows, NULL, "%8.1lf", "天", "days", NULL, false, false },
 };
 
 const char *
@@ -362,14 +397,18 @@ graph_kinds_of(uint32_t probe, uint32_t roles)
 	uint32_t out = 0;
 
 	if (probe == PROBE_ICMP || probe == PROBE_TCP)
-		return 1u << GRAPH_RTT | 1u << GRAPH_LOSS | 1u << GRAPH_PDV;
-	if (probe != PROBE_SNMP)
-		return 0;
+		out = 1u << GRAPH_RTT | 1u << GRAPH_LOSS | 1u << GRAPH_PDV;
+	if (probe == PROBE_TCP)
+		roles &= rows_mask(tls_rows) | rows_mask(cert_rows);
+	else if (probe != PROBE_SNMP)
+		return out;
 	for (int i = 0; i < GRAPH_KINDS; i++)
 		if ((rows_mask(kinds[i].rows) & roles) != 0)
 			out |= 1u << i;
 	if ((roles & (UINT32_C(1) << ROLE_OPER_STATUS)) != 0)
 		out |= 1u << GRAPH_STATUS;
+	if (roles >> ROLE_OID0 != 0)
+		out |= 1u << GRAPH_OID;
 	return out;
 }
 
@@ -461,6 +500,8 @@ graph_build(const struct graph_request *q, struct graph_args *out)
 	    q->bands > GRAPH_BANDS_MAX)
 		return -EINVAL;
 	if (kinds[q->kind].rows != NULL && (rows_mask(kinds[q->kind].rows) & q->roles) == 0)
+		return -EINVAL;
+	if (q->kind == GRAPH_OID && q->roles >> ROLE_OID0 == 0)
 		return -EINVAL;
 	b.p = &palettes[q->theme];
 	b.edge = q->now - 3 * (int64_t)q->step_s;

@@ -18,13 +18,15 @@ enum graph_kind {
 	GRAPH_RTT = 0,			/* smoke: median by loss, bands */
 	GRAPH_LOSS, GRAPH_PDV,
 	GRAPH_TRAFFIC, GRAPH_ERRORS, GRAPH_HOST, GRAPH_OID, GRAPH_STATUS,
+	GRAPH_TLS, GRAPH_CERT,
 	GRAPH_KINDS
 };
 
 enum graph_lang { GRAPH_ZH = 0, GRAPH_EN = 1 };
 enum graph_theme { GRAPH_LIGHT = 0, GRAPH_DARK = 1 };
 
-#define GRAPH_ARGS_MAX 160
+#define GRAPH_ARGS_MAX 256
+#define GRAPH_OBJECTS 16			/* ROLE_OID0 .. ROLE_MAX */
 #define GRAPH_BANDS_MAX 16
 #define GRAPH_SPAN_MIN 60			/* s */
 #define GRAPH_SPAN_MAX (INT64_C(5) * 366 * 86400)
@@ -43,7 +45,9 @@ struct graph_request {
 	int64_t now;
 	uint32_t width, height;		/* of the canvas without axes */
 	uint32_t step_s;		/* of the link, at least 1 */
-	uint32_t roles;			/* snmp: bit 1 << value_role for each DS in the file */
+	uint32_t roles;			/* bit 1 << value_role for each such DS in the file */
+	/* named objects by their DS, borrowed; NULL: the DS's own name, no unit */
+	const char *object_name[GRAPH_OBJECTS], *object_unit[GRAPH_OBJECTS];
 	double scale;			/* device pixels for one of CSS: 1 to 3 */
 	size_t bands;
 	struct graph_band band[GRAPH_BANDS_MAX];

@@ -15,7 +15,7 @@
 #include "common/clock.h"
 #include "common/stats.h"
 
-#define ROWS_MAX 20000			/* of every step: 1.4 MB for nine data sources */
+#define ROWS_MAX 20000			/* of every step: 1.8 MB for eleven data sources */
 #define TIME_MIN INT64_C(946684800)	/* 2000-01-01 */
 #define TIME_MAX INT64_C(4102444800)	/* 2100-01-01 */
 #define RTT_MAX_S 60.0
@@ -44,7 +44,7 @@ add_ds(struct series_def *d, const char *name, uint32_t role, double min, double
 }
 
 static void
-define_rtt(struct series_def *d)
+define_rtt(struct series_def *d, const Linkwatch__Pb__Link *l)
 {
 	static const char *const rtt[] = {
 		"rtt_min", "rtt_p10", "rtt_p25", "rtt_p50", "rtt_p75", "rtt_p90", "rtt_max", "pdv",
@@ -53,12 +53,16 @@ define_rtt(struct series_def *d)
 	add_ds(d, "loss", 0, 0, 1);
 	for (size_t i = 0; i < sizeof rtt / sizeof rtt[0]; i++)
 		add_ds(d, rtt[i], 0, 0, RTT_MAX_S);
+	if (l->probe == PROBE_TCP && l->tls) {
+		add_ds(d, value_role_name(ROLE_TLS_S), ROLE_TLS_S, 0, RTT_MAX_S);
+		add_ds(d, value_role_name(ROLE_CERT_DAYS), ROLE_CERT_DAYS, NAN, NAN);
+	}
 }
 
 static void
 define_snmp(struct series_def *d, const Linkwatch__Pb__Link *l)
 {
-	if (l->interface[0] != '\0')
+	if (l->interface[0] != '\0' || l->alias[0] != '\0')
 		for (uint32_t role = ROLE_IN_BPS; role <= ROLE_SPEED_BPS; role++)
 			add_ds(d, value_role_name(role), role, 0, NAN);
 	if (l->host)
@@ -106,7 +110,7 @@ series_define(struct series_def *d, const Linkwatch__Pb__Link *l, const struct s
 	d->step_s = (l->step_ms + 999) / 1000;
 	d->heartbeat_s = 2 * d->step_s;
 	if (l->probe == PROBE_ICMP || l->probe == PROBE_TCP)
-		define_rtt(d);
+		define_rtt(d, l);
 	else if (l->probe == PROBE_SNMP)
 		define_snmp(d, l);
 	if (d->ds_n == 0)
@@ -155,10 +159,10 @@ series_values(const struct series_def *d, const struct sample *s, double *v)
 		v[6] = st.p90 / 1e9;
 		v[7] = st.max / 1e9;
 		v[8] = st.pdv / 1e9;
-	} else {
-		for (size_t i = 0; i < d->ds_n; i++)
-			v[i] = role_value(s, d->ds[i].role);
 	}
+	for (size_t i = 0; i < d->ds_n; i++)
+		if (d->ds[i].role != 0)
+			v[i] = role_value(s, d->ds[i].role);
 	for (size_t i = 0; i < d->ds_n; i++)
 		if (!isfinite(v[i]) || v[i] < d->ds[i].min || v[i] > d->ds[i].max)
 			v[i] = NAN;

@@ -3,7 +3,7 @@
  *
  * One file for each link: STATE/rrd/AGENT/LINK.rrd.  icmp and tcp have the
  * data sources of SERIES_RTT_DS in that order (rtt and pdv in seconds, loss
- * a ratio 0..1); snmp has one for each role that the link reads, named
+ * a ratio 0..1), tcp with tls also tls_s and cert_days; snmp has one for each role that the link reads, named
  * value_role_name().  Every step of a link is one slot of a grid that begins
  * at 1970: a row is stamped with the end of its slot, so that it fills one
  * primary data point exactly and librrd never interpolates.

@@ -270,13 +270,17 @@ web_graph(struct web_req *q)
 		return;
 	g.rrd = path;
 	g.step_s = link->conf->step_ms < 1000 ? 1 : link->conf->step_ms / 1000;
-	g.roles = link->conf->probe == PROBE_SNMP ? web_roles(link->conf) : 0;
+	g.roles = web_roles(link->conf);
 	if (get_span(q, g.now, &g.from, &g.to) != 0 || get_look(q, &g) != 0 ||
 	    (graph_kinds_of(link->conf->probe, g.roles) & 1u << g.kind) == 0) {
 		web_fail(q, 400, "parameters", "绘图参数不正确", "these are no proper graph parameters");
 		return;
 	}
 	add_bands(q, link, &g);
+	for (size_t i = 0; i < GRAPH_OBJECTS && i < link->conf->n_oid; i++) {
+		g.object_name[i] = web_object_name(link->conf, i);
+		g.object_unit[i] = web_object_unit(link->conf, i);
+	}
 	if (graph_build(&g, &args) != 0) {
 		web_fail(q, 400, "parameters", "绘图参数不正确", "these are no proper graph parameters");
 		return;

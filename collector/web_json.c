@@ -46,6 +46,32 @@ web_roles(const Linkwatch__Pb__Link *link)
 	return roles;
 }
 
+const char *
+web_object_name(const Linkwatch__Pb__Link *link, size_t i)
+{
+	return i < link->n_oid_name && link->oid_name[i][0] != '\0' ? link->oid_name[i] :
+	    link->oid[i];
+}
+
+const char *
+web_object_unit(const Linkwatch__Pb__Link *link, size_t i)
+{
+	return i < link->n_oid_unit ? link->oid_unit[i] : "";
+}
+
+/* What stands behind the keys oid0, oid1 ... of the values, in their order. */
+static json_t *
+objects_of(const Linkwatch__Pb__Link *c)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < c->n_oid && ROLE_OID0 + i <= ROLE_MAX; i++)
+		json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:s}",
+		    "key", value_role_name(ROLE_OID0 + (uint32_t)i), "oid", c->oid[i],
+		    "name", web_object_name(c, i), "unit", web_object_unit(c, i)));
+	return list;
+}
+
 /* The medians of the last steps in ms, oldest first: null = not observed, -1 = nothing came back. */
 static json_t *
 curve_of(const struct live_link *k)
@@ -123,7 +149,7 @@ identity_of(const Linkwatch__Pb__Link *c)
 static void
 add_kinds(const Linkwatch__Pb__Link *c, json_t *o)
 {
-	uint32_t kinds = graph_kinds_of(c->probe, c->probe == PROBE_SNMP ? web_roles(c) : 0);
+	uint32_t kinds = graph_kinds_of(c->probe, web_roles(c));
 	json_t *list = json_array();
 
 	for (int i = 0; i < GRAPH_KINDS; i++)
@@ -133,6 +159,8 @@ add_kinds(const Linkwatch__Pb__Link *c, json_t *o)
 	json_object_set_new(o, "limit_loss", number(c->limit_loss));
 	json_object_set_new(o, "limit_rtt_ms", ms((double)c->limit_rtt_ns));
 	json_object_set_new(o, "interface", json_string(c->interface));
+	json_object_set_new(o, "tls", json_boolean(c->tls));
+	json_object_set_new(o, "alias", json_string(c->alias));
 }
 
 json_t *
@@ -149,6 +177,8 @@ web_json_link(struct web *w, const struct live_link *k, bool full)
 	json_object_set_new(o, "sent", json_integer(k->sent));
 	json_object_set_new(o, "replies", json_integer(k->replies));
 	json_object_set_new(o, "values", values_of(k));
+	if (k->conf->n_oid > 0)
+		json_object_set_new(o, "objects", objects_of(k->conf));
 	json_object_set_new(o, "causes", causes_of(k));
 	json_object_set_new(o, "flags", flags_of(k));
 	if (!full)

@@ -112,3 +112,6 @@ json_t *web_json_agent(struct web *, const struct live_agent *);
 json_t *web_json_status(struct web *);
 /* Bits 1 << value_role of an snmp link's series. */
 uint32_t web_roles(const Linkwatch__Pb__Link *);
+/* What people call named object i, its numbers if nothing else; its unit, "" if it has none. */
+const char *web_object_name(const Linkwatch__Pb__Link *, size_t i);
+const char *web_object_unit(const Linkwatch__Pb__Link *, size_t i);

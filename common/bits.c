@@ -71,7 +71,7 @@ bits_init(struct bit_reader *r, const uint8_t *p, size_t n)
 }
 
 /* The next WINDOW bits or more at the top; zeroes behind the end. */
-static uint64_t
+static inline uint64_t
 peek(const struct bit_reader *r)
 {
 	size_t at = r->at / 8, left = r->bits / 8 - at;
@@ -84,7 +84,7 @@ peek(const struct bit_reader *r)
 	return be64toh(v) << r->at % 8;
 }
 
-static void
+static inline void
 skip(struct bit_reader *r, unsigned n)
 {
 	if (n > r->bits - r->at) {

@@ -10,6 +10,7 @@
 #include "common/mem.h"
 
 #define SCAN_BUF (576 * 1024)
+#define SCAN_BUF_FIRST (64 * 1024)	/* enough for most: an agent keeps one for ever */
 
 _Static_assert(SCAN_BUF >= RECORD_HEADER + JOURNAL_RECORD_MAX, "the longest record must fit");
 
@@ -41,7 +42,8 @@ journal_scan_open(struct journal_scan *s, struct disk *disk, uint64_t first_seq)
 		return -EBADMSG;
 	}
 	s->off = SEGMENT_HEADER;
-	s->buf = xmalloc(SCAN_BUF);
+	s->cap = SCAN_BUF_FIRST;
+	s->buf = xmalloc(s->cap);
 	return 0;
 }
 
@@ -54,6 +56,13 @@ journal_scan_close(struct journal_scan *s)
 	s->file = NULL;
 	s->buf = NULL;
 	s->have = s->pos = 0;
+}
+
+static void
+grow(struct journal_scan *s)
+{
+	s->cap = SCAN_BUF;
+	s->buf = xreallocarray(s->buf, s->cap, 1);
 }
 
 /* Reads on behind what the buffer holds: bytes read, 0 at the limit, -errno. */
@@ -69,7 +78,9 @@ scan_fill(struct journal_scan *s)
 		s->have -= s->pos;
 		s->pos = 0;
 	}
-	room = SCAN_BUF - s->have;
+	if (s->have == s->cap)
+		grow(s);
+	room = s->cap - s->have;
 	if (left <= 0 || room == 0)
 		return 0;
 	if ((uint64_t)left < room)
@@ -133,6 +144,7 @@ journal_scan_proves_damage(struct journal_scan *s, uint64_t seq)
 	int64_t at = s->off + 1;
 	bool proven = false;
 
+	grow(s);
 	while (at < s->limit && !proven) {
 		ssize_t n = s->file->ops->pread(s->file, s->buf, SCAN_BUF, at);
 
@@ -154,6 +166,7 @@ next_sound(struct journal_scan *s)
 	struct record_header h;
 	int64_t at = s->off + 1;
 
+	grow(s);
 	while (at < s->limit) {
 		size_t want = s->limit - at < SCAN_BUF ? (size_t)(s->limit - at) : SCAN_BUF;
 		ssize_t n = s->file->ops->pread(s->file, s->buf, want, at);

@@ -12,6 +12,7 @@ struct journal_scan {
 	int64_t off;			/* in the file: of the next record */
 	int64_t limit;			/* the caller's: nothing at or behind it is read */
 	uint8_t *buf;			/* owned */
+	size_t cap;			/* of buf: grows with the records, up to what the longest takes */
 	size_t have, pos;		/* bytes in buf, and of them those already walked over */
 };
 

@@ -9,18 +9,19 @@
 # Each ends with status 0 or not and prints either Check's summary or "N passed, N failed".
 .PHONY: check test test-programs test-deps
 
-TEST_PROGRAMS = $(UNIT) $(IMPAIR) $(JOURNAL_DUMP) $(FUZZ_REPLAY) $(SIM_TEST)
+TEST_PROGRAMS = $(UNIT) $(IMPAIR) $(JOURNAL_DUMP) $(FUZZ_REPLAY) $(SIM_TEST) $(BENCH_PROGRAMS)
 
 # --- tools of the integration tests
 IMPAIR := $(BUILD)/tests/impair/impair
 $(IMPAIR): $(call objs,$(wildcard tests/impair/*.c)) $(BUILD)/common/mem.o
 	$(CC) $(LDFLAGS) -o $@ $^ -lm
+# its pure part, for tests/unit/impair
+$(BUILD)/libimpair.a: $(call objs,$(patsubst %,tests/impair/%.c,address packet rule))
 JOURNAL_DUMP := $(BUILD)/tests/tools/journal_dump
 $(JOURNAL_DUMP): $(BUILD)/tests/tools/journal_dump.o $(BUILD)/libcommon.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_common)
 
 -include tests/web/web.mk
--include $(wildcard tests/bench/*.mk)
 
 # --- unit tests that start the real program
 $(BUILD)/tests/unit/alertd/test_kill: | $(BUILD)/linkwatch-alertd
@@ -94,14 +95,17 @@ sim: sim-build
 
 # --- the bench: figures of the agent beside its peers' and the bare limits'
 #   make bench-agent                    everything (15 minutes, as root); BENCH=--quick for a look
-# tests/bench/*.mk have the programs of the other rows, each in TEST_PROGRAMS.  The bare ones
-# link nothing of the agent: their memory is compared.
+# tests/bench/X.c is a program of its own, with libagent at hand; LIBS_bench_X names more.  The
+# bare ones link nothing of ours, since their memory is compared.
 BENCH_BARE := $(BUILD)/tests/bench/rawping $(BUILD)/tests/bench/baretls
-TEST_PROGRAMS += $(BENCH_BARE)
+BENCH_PROGRAMS := $(filter-out $(BENCH_BARE),$(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c))))
+LIBS_bench_baretls := -levent_openssl -levent -lssl -lcrypto
 .PHONY: bench-agent bench-build
 $(BENCH_BARE): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/common/mem.o
-	$(CC) $(LDFLAGS) -o $@ $^ $(if $(filter baretls,$*),-levent_openssl -levent -lssl -lcrypto)
-bench-build: programs $(IMPAIR) $(JOURNAL_DUMP) $$(filter $(BUILD)/tests/bench/%,$$(TEST_PROGRAMS))
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_bench_$*)
+$(BENCH_PROGRAMS): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libagent.a $(BUILD)/libcommon.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_agent) $(LIBS_bench_$*) $(LIBS_common)
+bench-build: $(BENCH_BARE) $(BENCH_PROGRAMS) $(IMPAIR) $(JOURNAL_DUMP) programs
 bench-agent:
 	@conf/deps run bench
 	@$(MAKE) -j$$(nproc) bench-build

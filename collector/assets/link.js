@@ -6,7 +6,7 @@ import { incidentRow } from './wall.js';
 
 const SPANS = [['1h', 3600], ['1d', 86400], ['1w', 7 * 86400], ['1m', 31 * 86400], ['1y', 366 * 86400]];
 const SPAN_MIN = 60, SPAN_MAX = 5 * 366 * 86400;
-const HEIGHTS = { rtt: 260, traffic: 220, loss: 110, pdv: 110, status: 50 };
+const HEIGHTS = { rtt: 260, traffic: 220, loss: 110, pdv: 110, status: 50, tls: 110, cert: 110 };
 
 // The time that all graphs show.  to === null: up to now.
 class View {
@@ -209,6 +209,11 @@ function figuresOf(l, now)
 	if (l.probe !== 'snmp') {
 		rows.push([t('rtt'), ms(l.rtt_ms)], [t('minmax'), ms(l.rtt_min_ms).replace(' ms', '') + ' / ' + ms(l.rtt_max_ms)],
 			[t('pdv'), ms(l.pdv_ms)], [t('lossMinute'), percent(l.loss)]);
+		if (v.tls_s !== undefined)
+			rows.push([t('tlsTime'), ms(v.tls_s * 1000)]);
+		if (v.cert_days !== undefined)
+			rows.push([t('certLeft'), v.cert_days < 0 ? t('certPast', Math.ceil(-v.cert_days))
+				: t('days', Math.floor(v.cert_days))]);
 	} else {
 		for (const [k, key, f] of [['in_bps', 'inbps', (x) => scaled(x, 'bit/s')],
 			['out_bps', 'outbps', (x) => scaled(x, 'bit/s')], ['oper_status', 'port',
@@ -216,8 +221,9 @@ function figuresOf(l, now)
 			['mem_ratio', 'mem', percent], ['storage_ratio', 'storage', percent]])
 			if (v[k] !== undefined)
 				rows.push([t(key), f(v[k])]);
-		for (const k of Object.keys(v).filter((x) => x.startsWith('oid')))
-			rows.push([k, scaled(v[k], '')]);
+		for (const o of l.objects || [])
+			if (v[o.key] !== undefined)
+				rows.push([o.name, scaled(v[o.key], o.unit)]);
 	}
 	const causes = Object.entries(l.causes || {}).map(([k, n]) => word(k) + ' × ' + n).join(t('clause'));
 
@@ -228,7 +234,7 @@ function figuresOf(l, now)
 function factsOf(l, vendors)
 {
 	return [
-		[t('probe'), word(l.probe) + ' ' + l.target + (l.port ? ':' + l.port : '')],
+		[t('probe'), word(l.probe) + (l.tls ? ' TLS ' : ' ') + l.target + (l.port ? ':' + l.port : '')],
 		[t('agent'), l.agent], [t('vendor'), vendorName(vendors, l.vendor)], [t('zone'), l.zone],
 		[t('klass'), l['class']], [t('chain'), [l.chain, word(l.segment)].filter(Boolean).join(' ')],
 		[t('step'), l.step_ms / 1000 + ' s × ' + l.count],

@@ -63,9 +63,10 @@ function figures(l)
 		return [[scaled(v.in_bps, 'b/s'), t('inbps')], [scaled(v.out_bps, 'b/s'), t('outbps')]];
 	if (v.cpu_ratio !== undefined || v.mem_ratio !== undefined)
 		return [[percent(v.cpu_ratio), t('cpu')], [percent(v.mem_ratio), t('mem')]];
-	const named_ = Object.keys(v).filter((k) => k.startsWith('oid'));
+	const objects = (l.objects || []).filter((o) => v[o.key] !== undefined);
+	const figure = (o) => o ? [scaled(v[o.key], o.unit), o.name] : ['', ''];
 
-	return [[named_.length ? scaled(v[named_[0]], '') : '—', t('value')], ['', '']];
+	return [objects.length ? figure(objects[0]) : ['—', t('value')], figure(objects[1])];
 }
 
 function makeTile(l)

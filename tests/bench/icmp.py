@@ -107,14 +107,14 @@ class Bench:
         Whatever else runs on the machine delays the road itself, which all three see: of several
         rounds that one counts in which the limit was nearest to the truth.
         """
-        rounds = []
+        rounds, (least, most) = [], (1, 1) if self.quick else (2, 4)
         loop = None
         if busy:
             loop = subprocess.Popen([sys.executable, '-c', 'while True: pass'])
             pin(loop.pid, PROBER_CORE)
             self.road.nice = 0
         try:
-            while len(rounds) < (1 if self.quick else 2) or (noise(rounds) > QUIET_US and len(rounds) < 4):
+            while len(rounds) < least or (noise(rounds) > QUIET_US and len(rounds) < most):
                 rounds.append(self.accuracy_round(delay_ms))
         finally:
             if loop is not None:

@@ -1,6 +1,7 @@
 /*
- * fuzz_snmp.c - what an SNMP device may say: an engine's answer, then the same
- * bytes as values of two readings.
+ * fuzz_snmp.c - what an SNMP device may say: the bytes as a message of either
+ * version, opened with keys and without, as a name with its pattern, then as
+ * values of two readings.
  */
 #include <assert.h>
 #include <math.h>
@@ -10,21 +11,68 @@
 #include <string.h>
 
 #include "agent/probe.h"
-#include "agent/snmp_discovery.h"
+#include "agent/snmp_glob.h"
+#include "agent/snmp_message.h"
+#include "agent/snmp_usm.h"
 #include "agent/snmp_values.h"
+#include "common/agent_conf.h"
+#include "common/clock.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
-engine(const uint8_t *data, size_t size)
+read_binds(struct snmp_answer *a)
 {
-	struct snmp_engine e;
+	struct snmp_bind b;
+	unsigned n = 0;
+
+	assert(snmp_report_kind(a) <= 6);
+	while (snmp_take_bind(a, &b) == 1) {
+		assert(b.len >= 2 && b.len <= SNMP_NAME_MAX);
+		(void)snmp_storage_kind(&b.value);
+		assert(++n < 65536);
+	}
+}
+
+static void
+message(uint8_t *data, size_t size)
+{
+	struct snmp_seal seal = { .auth = SNMP_AUTH_SHA1, .priv = SNMP_PRIV_AES128, .user = "u",
+		.auth_key.len = 20, .priv_key.len = 16 };
+	struct snmp_answer a;
+	struct snmp_v3 v3;
 	uint32_t id;
 
-	if (snmp_discovery_answer(data, size, &id, &e) != 0)
+	if (snmp_message_id(data, size, &id) == 0)
+		assert(id <= SNMP_ID_MAX);
+	if (snmp_take_v2c(data, size, &a) == 0)
+		read_binds(&a);
+	if (snmp_take_v3(data, size, &v3) != 0)
 		return;
-	assert(e.len >= 5 && e.len <= SNMP_ENGINE_MAX);
-	assert(id <= INT32_MAX && e.boots <= INT32_MAX && e.time <= INT32_MAX);
+	assert(v3.engine.len == 0 || (v3.engine.len >= 5 && v3.engine.len <= SNMP_ENGINE_MAX));
+	assert(v3.engine.boots <= INT32_MAX && v3.engine.time <= INT32_MAX);
+	if (snmp_take_scoped(v3.data, &a) == 0)
+		read_binds(&a);
+	seal.engine = v3.engine;
+	if (snmp_usm_take(&seal, data, size, &v3, &a) == 0)
+		read_binds(&a);
+}
+
+/* The first byte says how long the pattern is. */
+static void
+pattern(const uint8_t *data, size_t size)
+{
+	char text[256];
+	size_t n = size > 0 ? data[0] : 0;
+
+	if (n + 1 > size)
+		return;
+	memcpy(text, data + 1, n);
+	text[n] = '\0';
+	(void)snmp_glob(text, data + 1 + n, size - 1 - n);
+	if (strchr(text, '*') == NULL && strchr(text, '?') == NULL)
+		assert(snmp_glob(text, (const uint8_t *)text, strlen(text)));
+	assert(snmp_glob("*", data, size));
 }
 
 /* Next value: slot, type, then eight bytes or a text of so many. */
@@ -60,6 +108,7 @@ fill(const uint8_t *p, size_t n, struct snmp_reading *r, struct snmp_tables *t)
 		if (used > n)
 			break;
 		(void)snmp_reading_add(r, (enum snmp_slot)slot, &v);
+		(void)snmp_reading_object(r, slot % 20, slot / 20 % 3, &v);
 		(void)snmp_is_name(&v, "eth0");
 		snmp_tables_cpu(t, &v);
 		snmp_tables_storage(t, (enum snmp_storage)(slot % 3), &before, &v);
@@ -72,6 +121,7 @@ fill(const uint8_t *p, size_t n, struct snmp_reading *r, struct snmp_tables *t)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const double scale[SNMP_OIDS_MAX] = { 1, 0.1, -8, 1e308, 0 };
 	struct sample_value value[SAMPLE_VALUES];
 	struct snmp_reading a, b;
 	struct snmp_tables ta, tb;
@@ -80,7 +130,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t half = size / 2;
 
 	memcpy(copy, data, size);
-	engine(copy, size);
+	pattern(copy, size);
+	message(copy, size);
+	memcpy(copy, data, size);
 	snmp_reading_init(&a, 1);
 	snmp_reading_init(&b, 1 + (size > 0 ? data[0] : 0) * NS_PER_S);
 	snmp_tables_init(&ta);
@@ -88,7 +140,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fill(copy, half, &a, &ta);
 	fill(copy + half, size - half, &b, &tb);
 	snmp_reading_tables(&b, &tb);
-	causes = snmp_values(&a, &b, value, &n);
+	causes = snmp_values(&a, &b, size % 2 ? scale : NULL, value, &n);
 	assert((causes & ~(CAUSE_BIT(CAUSE_DISCONTINUITY) | CAUSE_BIT(CAUSE_REBOOT))) == 0);
 	assert(n <= SAMPLE_VALUES);
 	for (uint32_t i = 0; i < n; i++) {

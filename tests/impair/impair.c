@@ -7,7 +7,7 @@
  * from B go to A.  Each suffers what the longest matching rule says (rule.h), and
  * what was really done to it goes to a log (truth.h).
  *
- *   impair run -a DEV[@NETNS] -A ADDR/BITS [-b DEV[@NETNS] -B ADDR/BITS]
+ *   impair run -a DEV[@NETNS] -A ADDR/BITS[,ADDR/BITS] [-b DEV[@NETNS] -B ADDR/BITS[,ADDR/BITS]]
  *              [-s CONTROL] [-l LOG] [-p SPIN_US] [-S SEED] ["RULE"...]
  *   impair ctl CONTROL "set RULE" | "reset PREFIX" | "mark N" | "flush" | "stats" | "quit"
  *   impair dump LOG      the truth as CSV
@@ -15,6 +15,7 @@
  *
  * -p: does not sleep when the next packet is due within so many microseconds; a million
  * (a second) and more: never.
+ * ADDR/BITS: of IPv4, IPv6 or, with a comma, of both.
  * "impair: ready" on stderr says that the devices are up.
  */
 #include <arpa/inet.h>
@@ -51,7 +52,7 @@ struct impair {
 	struct dice dice;
 	struct queue queue;
 	int fd_a, fd_b, control;
-	uint32_t net_b, mask_b;
+	struct prefix side_b[2];	/* what lies behind B: IPv4, IPv6 */
 	FILE *log;
 	const char *control_path;
 	int64_t spin_ns;
@@ -105,76 +106,114 @@ launch(struct impair *im, struct rule *r, struct truth t, int fd, const uint8_t 
 	*f = (struct flight){ .due_ns = due, .truth = t, .fd = fd, .len = len };
 	f->truth.planned_ns = due - t.in_ns;
 	memcpy(f->data, p, len);
-	if (r != NULL && dice_hit(&im->dice, r->corrupt)) {
-		f->data[len - 1] ^= (uint8_t)(1 << (dice_u64(&im->dice) & 7));
+	if (r != NULL && t.verdict != V_FORGED && dice_hit(&im->dice, r->corrupt)) {
+		packet_corrupt(f->data, len, dice_u64(&im->dice), r->mend);
 		f->truth.verdict = V_CORRUPT;
 	}
 	queue_push(&im->queue, f);
 }
 
+/* What a forger says who is faster than the target. */
+static void
+forge(struct impair *im, const struct rule *r, const struct packet_info *info, struct truth t,
+    const uint8_t *p, size_t len)
+{
+	uint8_t copy[65536 + 64];
+
+	memcpy(copy, p, len);
+	len = packet_echo_reply(copy, len, info);
+	len = packet_forge(copy, len, r->forge, dice_u64(&im->dice));
+	t.verdict = V_FORGED;
+	t.copy = 1;
+	if (len > 0)
+		launch(im, NULL, t, im->fd_a, copy, len);
+}
+
+static bool
+is_side_b(const struct impair *im, const struct packet_info *info)
+{
+	const struct prefix *p = &im->side_b[info->v6];
+
+	return im->fd_b >= 0 && p->bits > 0 && prefix_holds(p, info->dst);
+}
+
 /* Answers for side B if the rule says so.  Returns where the packet goes now; -1: nowhere,
- * *v says why (V_PASS: there is nothing to answer). */
+ * t->verdict says why (V_PASS: there is nothing to answer). */
 static int
 respond(struct impair *im, const struct rule *r, const struct packet_info *info, uint8_t *p,
-    size_t *len, enum verdict *v)
+    size_t *len, struct truth *t)
 {
-	bool to_b = im->fd_b >= 0 && !info->v6 && (info->dst & im->mask_b) == im->net_b;
+	bool to_b = is_side_b(im, info);
 	bool echo = r != NULL && r->echo >= 0 ? r->echo != 0 : !to_b;
+	bool icmp = info->proto == (info->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+	int type, code;
+	uint32_t value;
 
-	*v = V_PASS;
-	if (r != NULL && r->err_type != 0 && !info->v6) {
-		*len = packet_icmp_error(p, *len, r->err_type, r->err_code);
-	} else if (info->echo != 0 && info->request && echo) {
+	if (r != NULL && rule_error(r, info, *len, &type, &code, &value)) {
+		struct address via = r->via.hi == 0 && r->via.lo == 0 ? info->dst : r->via;
+		size_t quote = r->quote >= 0 ? (size_t)r->quote : info->v6 ? PACKET_ROOM : 8;
+
+		*len = packet_icmp_error(p, *len, info, type, code, value, via, quote);
+		t->verdict = V_ERROR;
+	} else if (echo && ((info->echo != 0 && info->request) || (icmp && info->rest))) {
 		*len = packet_echo_reply(p, *len, info);
-	} else if (r != NULL && r->tcp != TCP_OFF && info->proto == IPPROTO_TCP && !info->v6) {
+	} else if (r != NULL && r->tcp != TCP_OFF && info->proto == IPPROTO_TCP) {
 		if (r->tcp == TCP_DROP) {
-			*v = V_LOSS;
+			t->verdict = V_LOSS;
 			return -1;
 		}
-		*len = packet_tcp_reply(p, *len, r->tcp == TCP_RST);
+		*len = packet_tcp_reply(p, *len, info, r->tcp == TCP_RST);
 	} else {
-		*v = to_b ? V_PASS : V_NOROUTE;
+		t->verdict = to_b ? V_PASS : V_NOROUTE;
 		return to_b ? im->fd_b : -1;
 	}
 	return *len > 0 ? im->fd_a : -1;
+}
+
+static struct truth
+describe(const struct packet_info *info, int dir, size_t len)
+{
+	return (struct truth){
+		.in_ns = now_ns(), .src = info->src, .dst = info->dst, .id = info->id,
+		.seq = info->seq, .len = (uint16_t)len, .proto = info->proto, .dir = (uint8_t)dir,
+		.tos = info->tos, .ttl = info->ttl, .df = info->df,
+	};
 }
 
 static void
 handle(struct impair *im, int dir, uint8_t *p, size_t len)
 {
 	struct packet_info info;
-	struct truth t = { .in_ns = now_ns(), .dir = (uint8_t)dir };
-	uint32_t key;
+	struct truth t;
+	struct address key;
 	struct rule *r;
-	enum verdict v = V_PASS;
 	int to = im->fd_a;
 
 	im->in++;
 	if (!packet_read(p, len, &info))
 		return;
-	t.src = info.src;
-	t.dst = info.dst;
-	t.id = info.id;
-	t.seq = info.seq;
-	t.proto = info.proto;
+	t = describe(&info, dir, len);
 	key = dir == A_TO_B ? info.dst : info.src;
 	r = rules_match(&im->rules, key);
 	if (r != NULL) {
 		t.rule = (uint8_t)(r - im->rules.v);
-		v = rule_fate(r, &im->dice, key, dir);
+		if (r->forge != FORGE_NOTHING && info.echo != 0 && info.request)
+			forge(im, r, &info, t, p, len);
+		t.verdict = (uint8_t)rule_fate(r, &im->dice, key, dir);
 	}
-	if (v == V_PASS && dir == A_TO_B) {
-		to = respond(im, r, &info, p, &len, &v);
-		if (to < 0 && v == V_PASS)
+	if (t.verdict == V_PASS && dir == A_TO_B) {
+		to = respond(im, r, &info, p, &len, &t);
+		if (to < 0 && t.verdict == V_PASS)
 			return;
 	}
-	if (v != V_PASS) {
-		drop(im, &t, v);
+	if (t.verdict != V_PASS && t.verdict != V_ERROR) {
+		drop(im, &t, t.verdict);
 		return;
 	}
 	launch(im, r, t, to, p, len);
 	if (r != NULL && dice_hit(&im->dice, r->dup)) {
 		t.verdict = V_DUP;
+		t.copy = 1;
 		launch(im, r, t, to, p, len);
 	}
 }
@@ -199,12 +238,13 @@ static void
 departed(struct impair *im, struct flight **gone, const struct io_op *ops, size_t n, int64_t now)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (ops[i].result == (ssize_t)gone[i]->len)
+		if (ops[i].result == (ssize_t)gone[i]->len) {
 			im->out++;
-		else
-			im->dropped++;
-		gone[i]->truth.out_ns = now;
-		truth_write(im->log, &gone[i]->truth);
+			gone[i]->truth.out_ns = now;
+			truth_write(im->log, &gone[i]->truth);
+		} else {
+			drop(im, &gone[i]->truth, V_FAILED);
+		}
 		free(gone[i]);
 	}
 }
@@ -256,23 +296,58 @@ exchange(struct impair *im)
 /* ---------------------------------------------------------------- devices */
 
 static int
-set_address(int s, struct ifreq *q, const char *address, uint32_t *net, uint32_t *mask)
+set_address_4(int s, struct ifreq *q, const struct prefix *p, const char *text)
 {
 	struct sockaddr_in *sin = (struct sockaddr_in *)(void *)&q->ifr_addr;
-	char text[64];
-	char *slash;
 
-	snprintf(text, sizeof text, "%s", address);
-	slash = strchr(text, '/');
-	if (slash == NULL || prefix_parse(address, net, mask) != 0)
-		return -EINVAL;
-	*slash = '\0';
 	*sin = (struct sockaddr_in){ .sin_family = AF_INET };
-	inet_aton(text, &sin->sin_addr);
+	inet_pton(AF_INET, text, &sin->sin_addr);
 	if (ioctl(s, SIOCSIFADDR, q) != 0)
 		return -errno;
-	sin->sin_addr.s_addr = htonl(*mask);
+	sin->sin_addr.s_addr = htonl((uint32_t)p->mask.lo);
 	return ioctl(s, SIOCSIFNETMASK, q) != 0 ? -errno : 0;
+}
+
+/* A device without neighbours asks nobody whether the address is free. */
+static int
+set_address_6(const char *device, const struct prefix *p, const char *text)
+{
+	struct { struct in6_addr addr; uint32_t bits; int index; } q = { .bits = p->bits };
+	int s = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0), rc = 0;
+
+	q.index = (int)if_nametoindex(device);
+	inet_pton(AF_INET6, text, &q.addr);
+	if (s < 0 || ioctl(s, SIOCSIFADDR, &q) != 0)
+		rc = -errno;
+	if (s >= 0)
+		close(s);
+	return rc;
+}
+
+/* "ADDR/BITS", or one of each family with a comma between; side: what lies behind, [v6]. */
+static int
+set_addresses(int s, struct ifreq *q, const char *addresses, struct prefix side[2])
+{
+	char list[128], *save, *text;
+
+	if (snprintf(list, sizeof list, "%s", addresses) >= (int)sizeof list)
+		return -EINVAL;
+	for (text = strtok_r(list, ",", &save); text != NULL; text = strtok_r(NULL, ",", &save)) {
+		char *slash = strchr(text, '/');
+		struct prefix p;
+		bool v6;
+		int rc;
+
+		if (slash == NULL || prefix_parse(text, &p) != 0)
+			return -EINVAL;
+		v6 = !address_is_4(p.net);
+		side[v6] = p;
+		*slash = '\0';
+		rc = v6 ? set_address_6(q->ifr_name, &p, text) : set_address_4(s, q, &p, text);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
 }
 
 static int
@@ -292,7 +367,7 @@ enter_netns(const char *name)
 
 /* Makes "DEV" or "DEV@NETNS" and brings it up; fd or -errno. */
 static int
-tun_open(char *spec, const char *address, uint32_t *net, uint32_t *mask)
+tun_open(char *spec, const char *addresses, struct prefix side[2])
 {
 	char *ns = strchr(spec, '@');
 	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), fd = -1, s = -1, rc = 0;
@@ -311,7 +386,7 @@ tun_open(char *spec, const char *address, uint32_t *net, uint32_t *mask)
 		rc = -errno;
 		goto out;
 	}
-	rc = set_address(s, &q, address, net, mask);
+	rc = set_addresses(s, &q, addresses, side);
 	if (rc != 0)
 		goto out;
 	q.ifr_qlen = QUEUE;
@@ -344,7 +419,7 @@ command_set(struct impair *im, char *spec)
 
 	if (r == NULL)
 		return false;
-	t.dst = r->net;
+	t.dst = r->prefix.net;
 	t.planned_ns = r->delay_ns;
 	t.rule = (uint8_t)(r - im->rules.v);
 	truth_write(im->log, &t);
@@ -367,7 +442,7 @@ command(struct impair *im, char *cmd, char *out, size_t n)
 	} else if (strcmp(cmd, "mark") == 0 && arg != NULL) {
 		struct truth t = { .in_ns = now_ns(), .verdict = V_MARK };
 
-		t.dst = (uint32_t)atoi(arg);
+		t.dst = address_4((uint32_t)atoi(arg));
 		truth_write(im->log, &t);
 	} else if (strcmp(cmd, "flush") == 0) {
 		ok = im->log == NULL || fflush(im->log) == 0;
@@ -503,13 +578,13 @@ fail(const char *what, int rc)
 static int
 set_up(struct impair *im, char *a, const char *address_a, char *b, const char *address_b, const char *log)
 {
-	uint32_t net, mask;
+	struct prefix side_a[2];
 
-	im->fd_a = tun_open(a, address_a, &net, &mask);
+	im->fd_a = tun_open(a, address_a, side_a);
 	if (im->fd_a < 0)
 		return fail(a, im->fd_a);
 	if (b != NULL) {
-		im->fd_b = tun_open(b, address_b, &im->net_b, &im->mask_b);
+		im->fd_b = tun_open(b, address_b, im->side_b);
 		if (im->fd_b < 0)
 			return fail(b, im->fd_b);
 	}

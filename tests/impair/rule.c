@@ -3,7 +3,6 @@
  */
 #include "tests/impair/rule.h"
 
-#include <arpa/inet.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,30 +49,6 @@ dice_hit(struct dice *d, double percent)
 	return percent > 0 && dice_unit(d) * 100 < percent;
 }
 
-int
-prefix_parse(const char *s, uint32_t *net, uint32_t *mask)
-{
-	char text[64], *slash;
-	struct in_addr a;
-	int bits = 32;
-
-	*net = *mask = 0;
-	if (strcmp(s, "all") == 0)
-		return 0;
-	if (snprintf(text, sizeof text, "%s", s) >= (int)sizeof text)
-		return -1;
-	slash = strchr(text, '/');
-	if (slash != NULL) {
-		*slash = '\0';
-		bits = atoi(slash + 1);
-	}
-	if (bits < 0 || bits > 32 || inet_aton(text, &a) == 0)
-		return -1;
-	*mask = bits == 0 ? 0 : UINT32_MAX << (32 - bits);
-	*net = ntohl(a.s_addr) & *mask;
-	return 0;
-}
-
 static int64_t
 parse_time(const char *s)
 {
@@ -118,15 +93,35 @@ second(const char *v)
 	return comma != NULL ? comma + 1 : NULL;
 }
 
+/* Which of n words is v?  -1: none. */
 static int
-parse_tcp(const char *v)
+one_of(const char *v, const char *const *word, int n)
 {
-	static const char *const mode[] = { "off", "open", "rst", "drop" };
-
-	for (int i = TCP_OFF; i <= TCP_DROP; i++)
-		if (strcmp(v, mode[i]) == 0)
+	for (int i = 0; i < n; i++)
+		if (strcmp(v, word[i]) == 0)
 			return i;
 	return -1;
+}
+
+static bool
+set_word(struct rule *r, const char *key, const char *v)
+{
+	static const char *const mode[] = { "off", "open", "rst", "drop" };
+	static const char *const forgery[FORGE_MAX] = {
+		"off", "source", "id", "seq", "cookie", "short", "long", "sum",
+	};
+	static const char *const dist[] = { "uniform", "normal" };
+	int i = -1;
+
+	if (strcmp(key, "tcp") == 0 && (i = one_of(v, mode, 4)) >= 0)
+		r->tcp = (enum tcp_mode)i;
+	else if (strcmp(key, "forge") == 0 && (i = one_of(v, forgery, FORGE_MAX)) >= 0)
+		r->forge = (enum forgery)i;
+	else if (strcmp(key, "dist") == 0 && (i = one_of(v, dist, 2)) >= 0)
+		r->normal = i == 1;
+	else if (strcmp(key, "via") == 0)
+		i = address_parse(v, &r->via);
+	return i >= 0;
 }
 
 static bool
@@ -154,14 +149,13 @@ set_pair(struct rule *r, const char *key, const char *v)
 	} else if (strcmp(key, "err") == 0) {
 		r->err_type = atoi(v);
 		r->err_code = next != NULL ? atoi(next) : 0;
-	} else if (strcmp(key, "tcp") == 0) {
-		int mode = parse_tcp(v);
-
-		if (mode < 0)
-			return false;
-		r->tcp = (enum tcp_mode)mode;
+	} else if (strcmp(key, "corrupt") == 0) {
+		r->corrupt = atof(v);
+		r->mend = next != NULL && strcmp(next, "cookie") == 0;
+	} else if (strcmp(key, "ge") == 0) {
+		return set_ge(r, v);
 	} else {
-		return strcmp(key, "ge") == 0 && set_ge(r, v);
+		return set_word(r, key, v);
 	}
 	return true;
 }
@@ -170,7 +164,10 @@ static bool
 set_key(struct rule *r, const char *key, const char *v)
 {
 	const struct { const char *key; double *percent; } percent[] = {
-		{ "loss", &r->loss }, { "dup", &r->dup }, { "corrupt", &r->corrupt },
+		{ "loss", &r->loss }, { "dup", &r->dup },
+	};
+	const struct { const char *key; int *number; } number[] = {
+		{ "echo", &r->echo }, { "hops", &r->hops }, { "mtu", &r->mtu }, { "quote", &r->quote },
 	};
 	const struct { const char *key; bool *flag; } flag[] = {
 		{ "fifo", &r->fifo }, { "down", &r->down },
@@ -186,14 +183,15 @@ set_key(struct rule *r, const char *key, const char *v)
 			*flag[i].flag = atoi(v) != 0;
 			return true;
 		}
+	for (size_t i = 0; i < sizeof number / sizeof number[0]; i++)
+		if (strcmp(key, number[i].key) == 0) {
+			*number[i].number = atoi(v);
+			return true;
+		}
 	if (strcmp(key, "delay") == 0)
 		r->delay_ns = parse_time(v);
 	else if (strcmp(key, "jitter") == 0)
 		r->jitter_ns = parse_time(v);
-	else if (strcmp(key, "dist") == 0)
-		r->normal = strcmp(v, "normal") == 0;
-	else if (strcmp(key, "echo") == 0)
-		r->echo = atoi(v);
 	else
 		return set_pair(r, key, v);
 	return true;
@@ -203,17 +201,17 @@ static struct rule *
 find(struct rules *rs, const char *prefix, bool make)
 {
 	struct rule *r;
-	uint32_t net, mask;
+	struct prefix p;
 
-	if (prefix_parse(prefix, &net, &mask) != 0)
+	if (prefix_parse(prefix, &p) != 0)
 		return NULL;
 	for (size_t i = 0; i < rs->n; i++)
-		if (rs->v[i].net == net && rs->v[i].mask == mask)
+		if (rs->v[i].prefix.bits == p.bits && prefix_holds(&rs->v[i].prefix, p.net))
 			return &rs->v[i];
 	if (!make || rs->n == RULES_MAX)
 		return NULL;
 	r = &rs->v[rs->n++];
-	*r = (struct rule){ .net = net, .mask = mask, .echo = -1 };
+	*r = (struct rule){ .prefix = p, .echo = -1, .quote = -1 };
 	return r;
 }
 
@@ -245,31 +243,32 @@ rules_reset(struct rules *rs, const char *prefix)
 	if (r == NULL)
 		return false;
 	free(r->ge_state);
-	*r = (struct rule){ .net = r->net, .mask = r->mask, .echo = -1 };
+	*r = (struct rule){ .prefix = r->prefix, .echo = -1, .quote = -1 };
 	return true;
 }
 
 struct rule *
-rules_match(struct rules *rs, uint32_t ip)
+rules_match(struct rules *rs, struct address ip)
 {
 	struct rule *best = NULL;
 
 	for (size_t i = 0; i < rs->n; i++) {
 		struct rule *r = &rs->v[i];
 
-		if ((ip & r->mask) == r->net && (best == NULL || r->mask > best->mask))
+		if (prefix_holds(&r->prefix, ip) &&
+		    (best == NULL || r->prefix.bits > best->prefix.bits))
 			best = r;
 	}
 	return best;
 }
 
 enum verdict
-rule_fate(struct rule *r, struct dice *d, uint32_t key, int dir)
+rule_fate(struct rule *r, struct dice *d, struct address key, int dir)
 {
 	if (r->down)
 		return V_DOWN;
 	if (r->ge) {
-		uint8_t *state = &r->ge_state[key & 0xffff], bit = (uint8_t)(1 << dir);
+		uint8_t *state = &r->ge_state[key.lo & 0xffff], bit = (uint8_t)(1 << dir);
 
 		if (dice_hit(d, (*state & bit) != 0 ? r->ge_r : r->ge_p))
 			*state ^= bit;
@@ -277,6 +276,27 @@ rule_fate(struct rule *r, struct dice *d, uint32_t key, int dir)
 			return V_GELOSS;
 	}
 	return dice_hit(d, r->loss) ? V_LOSS : V_PASS;
+}
+
+bool
+rule_error(const struct rule *r, const struct packet_info *info, size_t len, int *type, int *code,
+    uint32_t *value)
+{
+	*code = 0;
+	*value = 0;
+	if (r->err_type != 0) {
+		*type = r->err_type;
+		*code = r->err_code;
+	} else if (r->hops > 0 && info->ttl <= r->hops) {
+		*type = info->v6 ? 3 : 11;
+	} else if (r->mtu > 0 && len > (size_t)r->mtu && info->df) {
+		*type = info->v6 ? 2 : 3;
+		*code = info->v6 ? 0 : 4;
+		*value = (uint32_t)r->mtu;
+	} else {
+		return false;
+	}
+	return true;
 }
 
 int64_t

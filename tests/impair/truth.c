@@ -14,6 +14,7 @@ verdict_name(enum verdict v)
 {
 	static const char *const name[V_MAX] = {
 		"pass", "loss", "geloss", "qdrop", "down", "noroute", "mark", "set", "dup", "corrupt",
+		"forged", "error", "failed",
 	};
 
 	return v < V_MAX ? name[v] : "?";
@@ -27,9 +28,12 @@ truth_write(FILE *f, const struct truth *t)
 }
 
 static void
-print_address(FILE *out, uint32_t a)
+print_address(FILE *out, struct address a)
 {
-	fprintf(out, "%u.%u.%u.%u,", a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255);
+	char text[ADDRESS_TEXT];
+
+	address_text(a, text);
+	fprintf(out, "%s,", text);
 }
 
 int
@@ -40,13 +44,14 @@ truth_dump(const char *path, FILE *out)
 
 	if (f == NULL)
 		return -errno;
-	fprintf(out, "in_ns,out_ns,planned_ns,src,dst,proto,id,seq,dir,verdict,rule\n");
+	fprintf(out, "in_ns,out_ns,planned_ns,src,dst,proto,id,seq,dir,verdict,rule,"
+	    "copy,tos,ttl,df,len\n");
 	while (fread(&t, sizeof t, 1, f) == 1) {
 		fprintf(out, "%" PRId64 ",%" PRId64 ",%" PRId64 ",", t.in_ns, t.out_ns, t.planned_ns);
 		print_address(out, t.src);
 		print_address(out, t.dst);
-		fprintf(out, "%u,%u,%u,%u,%s,%u\n", t.proto, t.id, t.seq, t.dir,
-		    verdict_name(t.verdict), t.rule);
+		fprintf(out, "%u,%u,%u,%u,%s,%u,%u,%u,%u,%u,%u\n", t.proto, t.id, t.seq, t.dir,
+		    verdict_name(t.verdict), t.rule, t.copy, t.tos, t.ttl, t.df, t.len);
 	}
 	fclose(f);
 	return 0;

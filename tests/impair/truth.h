@@ -14,9 +14,11 @@
 struct truth {
 	int64_t in_ns, out_ns;		/* wall clock; out 0: never left */
 	int64_t planned_ns;		/* delay that the rule gave */
-	uint32_t src, dst;
-	uint16_t id, seq;
+	struct address src, dst;
+	uint16_t id, seq, len;
 	uint8_t proto, dir, verdict, rule;
+	uint8_t copy;			/* 1: made by dup= or forge=, no packet of its own */
+	uint8_t tos, ttl, df;		/* of the request */
 };
 
 const char *verdict_name(enum verdict);

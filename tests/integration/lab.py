@@ -5,7 +5,8 @@ A test file makes one Lab, which puts the process into namespaces of its own
 with it:
 
     this process ("sup"): collector, alertd, gateways      10.99.0.1 --+
-    "host": the agent, 10.200.0.0/16 behind impair         10.99.0.2 --+ veth
+    "host": the agent; behind impair, on "road",           10.99.0.2 --+ veth
+            10.200.0.0/16 and fd00:200::/64
 
 Test functions are marked with @test and run one after the other; main() prints a
 line for each and "N passed, N failed".  Nothing sleeps: wait_for() waits for what it names.
@@ -120,10 +121,11 @@ class Lab:
     # ------------------------------------------------------------ the road
 
     def start_impair(self, *rules):
-        """Puts 10.200.0.0/16 behind the emulator on the vendor's host."""
+        """Puts 10.200.0.0/16 and fd00:200::/64 behind the emulator on the vendor's host."""
         self.impair = Program('impair', [
-            self.program('tests/impair/impair'), 'run', '-a', f'road@{self.host}', '-A', '10.200.0.1/16',
-            '-s', self.path('impair.sock'), '-l', self.path('impair.log'), *rules], self.path('impair.out'))
+            self.program('tests/impair/impair'), 'run', '-a', f'road@{self.host}',
+            '-A', '10.200.0.1/16,fd00:200::1/64', '-s', self.path('impair.sock'), '-l', self.path('impair.log'),
+            *rules], self.path('impair.out'))
         self.start(self.impair)
         wait_for(lambda: 'ready' in self.impair.said(), 5, 'impair is ready')
 
@@ -185,7 +187,7 @@ class Stack:
     def _agent(self, name):
         return {'collectors': [f'{SUP}:{INGEST}'], 'collector_id': 'main', 'state_dir': self.path(name, 'state'),
                 'tls': self.tls(f'agent-{name}'), 'spool': {'max_size': '64M'},
-                'guard': {'allow': ['10.0.0.0/8', '127.0.0.0/8', '::1'], 'max_pps': 1000}}
+                'guard': {'allow': ['10.0.0.0/8', '127.0.0.0/8', '::1', 'fd00:200::/64'], 'max_pps': 1000}}
 
     def _collector(self):
         return {'id': 'main', 'state': self.path('collector', 'state'),
@@ -257,10 +259,10 @@ class Stack:
         wait_for(lambda: self._alive(self.alertd) and (control.status(self.socket) or {}).get('feed', {}).get('up'),
                  15, 'alertd has its feed')
 
-    def start_agent(self, name='a1'):
-        """Starts it on the vendor's host; does not wait for its session."""
+    def start_agent(self, name='a1', *through):
+        """Starts it on the vendor's host, by the command `through` if any; does not wait for its session."""
         self.agents[name] = self.lab.start(self._program(name, 'linkwatch-agent', self.path(name, 'agent.yaml'),
-                                                         self.lab.on_host()))
+                                                         self.lab.on_host(*through)))
         return self.agents[name]
 
     @staticmethod
@@ -361,6 +363,27 @@ class Stack:
     def samples(self, link=None, agent='a1'):
         return [r for r in self.dump() if r['type'] == 'sample' and r['agent'] == agent and
                 (link is None or r['link'] == link)]
+
+
+def children(pid):
+    """The processes that pid has started."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            with open(f'/proc/{entry}/stat', encoding='utf-8') as f:
+                fields = f.read().rpartition(')')[2].split()
+            with open(f'/proc/{entry}/cmdline', 'rb') as f:
+                argv = f.read().decode().split('\0')
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            found.append((int(entry), argv))
+    return found
+
+
+def child(stack, role):
+    """The process of a role of the collector."""
+    return next((pid for pid, argv in children(stack.collector.pid) if role in argv), None)
 
 
 def assert_whole(records, agent='a1'):

@@ -8,7 +8,7 @@ import struct
 import sys
 import time
 
-from lab import INGEST, SUP, Stack, assert_whole, main, net, test, wait_for
+from lab import INGEST, SUP, Stack, assert_whole, child, main, net, test, wait_for
 
 SEED = int(os.environ.get('SEED', random.randrange(1 << 32)))
 dice = random.Random(SEED)
@@ -23,27 +23,6 @@ def five_links(stack):
 def pause(longest):
     """A moment that nobody can know beforehand: this is the test, not a wait for something."""
     time.sleep(dice.uniform(0.2, longest))
-
-
-def children(pid):
-    """The processes that pid has started."""
-    found = []
-    for entry in filter(str.isdigit, os.listdir('/proc')):
-        try:
-            with open(f'/proc/{entry}/stat', encoding='utf-8') as f:
-                fields = f.read().rpartition(')')[2].split()
-            with open(f'/proc/{entry}/cmdline', 'rb') as f:
-                argv = f.read().decode().split('\0')
-        except OSError:
-            continue
-        if int(fields[1]) == pid:
-            found.append((int(entry), argv))
-    return found
-
-
-def child(stack, role):
-    """The process of a role of the collector."""
-    return next((pid for pid, argv in children(stack.collector.pid) if role in argv), None)
 
 
 def drained(stack):

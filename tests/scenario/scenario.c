@@ -19,9 +19,9 @@
 #define ARGS_MAX 24
 #define STALE_NS (10 * 60 * NS_PER_S)
 
-enum mode { GOOD, LOST, LOSS, SLOW, REFUSED, UNSEEN, QUIET, OPER_DOWN, BUSY };
+enum mode { GOOD, LOST, LOSS, SLOW, REFUSED, UNSEEN, QUIET, OPER_DOWN, BUSY, NO_TLS };
 static const char *const mode_names[] = { "good", "lost", "loss", "slow", "refused", "unseen",
-	"quiet", "oper-down", "busy", NULL };
+	"quiet", "oper-down", "busy", "no-tls", NULL };
 
 struct probe {				/* one link as its agent measures it */
 	const Linkwatch__Pb__Link *conf;
@@ -227,6 +227,8 @@ measure(struct probe *pr, struct sample *s, uint32_t *rtt)
 		s->cause[s->causes++] = (struct cause_count){ CAUSE_TIMEOUT, lost };
 	if (pr->mode == REFUSED)
 		s->cause[s->causes++] = (struct cause_count){ CAUSE_REFUSED, s->rtt_count };
+	if (pr->mode == NO_TLS)
+		s->cause[s->causes++] = (struct cause_count){ CAUSE_TLS, s->rtt_count };
 	if (pr->conf->probe == PROBE_SNMP && s->rtt_count > 0) {
 		add_value(s, ROLE_OPER_STATUS, pr->mode == OPER_DOWN ? 2 : 1);
 		add_value(s, ROLE_SPEED_BPS, 1e9);

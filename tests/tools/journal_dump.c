@@ -52,6 +52,22 @@ sample_to_json(const struct sample *s)
 	    (int)s->flags, "rtt_100ns", rtt, "causes", cause, "values", value);
 }
 
+static void
+dump_health(const char *agent, const Linkwatch__Pb__Health *h)
+{
+	put(json_pack("{s:s, s:s, s:I, s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:I, s:I, s:I, s:i, s:I,"
+	    " s:I, s:I}", "type", "health", "agent", agent, "plan_revision", (json_int_t)h->plan_revision,
+	    "links", (int)h->links, "refused_links", (int)h->refused_links, "late_sends",
+	    (json_int_t)h->late_sends, "loop_lag_ns", (json_int_t)h->loop_lag_ns, "socket_drops",
+	    (json_int_t)h->socket_drops, "foreign_replies", (json_int_t)h->foreign_replies, "clock_jumps",
+	    (json_int_t)h->clock_jumps, "resolver_failures", (json_int_t)h->resolver_failures,
+	    "ping_mode", (int)h->ping_mode, "starved_steps", (json_int_t)h->starved_steps,
+	    "duplicate_replies", (json_int_t)h->duplicate_replies, "late_replies",
+	    (json_int_t)h->late_replies, "names_failing", (int)h->names_failing, "capped",
+	    (json_int_t)h->capped, "memory_bytes", (json_int_t)h->memory_bytes, "spool_dropped",
+	    (json_int_t)h->spool_dropped));
+}
+
 static int
 dump_batch(const char *agent, const uint8_t *data, size_t len, uint64_t record)
 {
@@ -75,6 +91,8 @@ dump_batch(const char *agent, const uint8_t *data, size_t len, uint64_t record)
 		put(json_pack("{s:s, s:s, s:I, s:I, s:I, s:s}", "type", "gap", "agent", agent, "count",
 		    (json_int_t)b->gap[i]->count, "first_seq", (json_int_t)b->gap[i]->first_seq,
 		    "last_seq", (json_int_t)b->gap[i]->last_seq, "reason", b->gap[i]->reason));
+	if (b->health != NULL)
+		dump_health(agent, b->health);
 	batch_cursor_init(&c, b);
 	while (batch_cursor_next(&c, &s)) {
 		json_t *o = sample_to_json(&s);
@@ -155,6 +173,22 @@ dump_plan(const struct journal_record *r)
 }
 
 static int
+dump_plan_result(const struct journal_record *r)
+{
+	Linkwatch__Pb__AgentPlanResult *a = linkwatch__pb__agent_plan_result__unpack(NULL, r->len, r->data);
+	const Linkwatch__Pb__PlanResult *p;
+
+	if (a == NULL)
+		return 1;
+	p = a->result;
+	for (size_t i = 0; p != NULL && i < p->n_link && i < p->n_reason; i++)
+		put(json_pack("{s:s, s:s, s:s, s:s}", "type", "refused-link", "agent", a->agent, "link",
+		    p->link[i], "reason", p->reason[i]));
+	linkwatch__pb__agent_plan_result__free_unpacked(a, NULL);
+	return 0;
+}
+
+static int
 dump_record(const struct journal_record *r)
 {
 	switch (r->type) {
@@ -170,6 +204,8 @@ dump_record(const struct journal_record *r)
 		return dump_collector(r);
 	case JREC_PLAN:
 		return dump_plan(r);
+	case JREC_PLANRESULT:
+		return dump_plan_result(r);
 	default:
 		return 0;
 	}

@@ -105,6 +105,8 @@ make_values(struct world *w, const Linkwatch__Pb__Link *l, int64_t t, struct sam
 		add_value(s, ROLE_CPU_RATIO, 0.12 + 0.5 * load + 0.02 * noise(w));
 		add_value(s, ROLE_MEM_RATIO, 0.61 + 0.01 * noise(w));
 		add_value(s, ROLE_STORAGE_RATIO, 0.43);
+		for (uint32_t i = 0; i < l->n_oid; i++)
+			add_value(s, ROLE_OID0 + i, 23.5 + load + i);
 		return;
 	}
 	add_value(s, ROLE_IN_BPS, fabs(4.2e8 * load + 2e7 * noise(w)) + 3e7);
@@ -129,6 +131,10 @@ make_sample(struct world *w, size_t i, int64_t t, struct sample *s, uint32_t *rt
 		make_values(w, l, t, s);
 	else
 		make_rtts(w, l, i, t, s, rtt);
+	if (l->tls && s->rtt_count > 0) {
+		add_value(s, ROLE_TLS_S, 0.018 + fabs(0.002 * noise(w)));
+		add_value(s, ROLE_CERT_DAYS, 41.5 + (double)(time(NULL) - t) / 86400);
+	}
 	if ((s->flags & SAMPLE_NOT_OBSERVED) != 0) {
 		s->sent = s->rtt_count = s->causes = s->values = 0;
 		s->cause[s->causes++] = (struct cause_count){ CAUSE_LOCAL, 1 };

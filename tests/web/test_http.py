@@ -215,6 +215,18 @@ class Tests:
         rows = json.loads(body)
         check(status == 200 and "rtt_p50" in rows["ds"] and len(rows["rows"]) > 100, "series")
 
+    def test_12b_named_objects(self):
+        """Names and units of objects are in the answer; a hostile one is drawn all the same."""
+        status, _, body = self.c.ask("GET", "/api/link/xuhui-1/server")
+        objects = json.loads(body)["link"]["objects"]
+        check(objects == [{"key": "oid0", "oid": "1.3.6.1.2.1.6.9.0", "name": "1.3.6.1.2.1.6.9.0", "unit": ""},
+                          {"key": "oid1", "oid": "1.3.6.1.4.1.9.9.13.1", "name": "机房温度 <b>:50%", "unit": "°C"}],
+              "objects are %r" % objects)
+        status, headers, body = self.c.ask("GET", "/graph/xuhui-1/server?kind=oid&w=300&h=80")
+        check(status == 200 and body.startswith(b"\x89PNG"), "the graph of objects gives %d" % status)
+        check("objects" not in json.loads(self.c.ask("GET", "/api/link/pudong-1/extranet")[2])["link"],
+              "objects without any")
+
     def test_13_damaged_series(self):
         path = self.own.dir + "/rrd/xuhui-1/gateway.rrd"
         self.own.end(self.own.store)    # it would set a damaged file aside before we look

@@ -175,11 +175,19 @@ class Tests:
     def test_11_other_kinds_of_link(self):
         if not self.own:
             return
-        for link, kinds in (("pudong-1/uplink", {"traffic", "errors", "status"}), ("xuhui-1/server", {"host"}),
-                            ("pudong-1/portal", {"rtt", "loss", "pdv"})):
+        for link, kinds in (("pudong-1/uplink", {"traffic", "errors", "status"}), ("xuhui-1/server", {"host", "oid"}),
+                            ("pudong-1/portal", {"rtt", "loss", "pdv"}),
+                            ("xuhui-1/api", {"rtt", "loss", "pdv", "tls", "cert"})):
             self.b.go(self.url + "/link/" + link)
             check({g[0] for g in self.wait_graphs()} == kinds, "graphs of " + link)
+            if "oid" in kinds:
+                self.b.wait("return document.querySelector('#main dl').textContent.includes('机房温度 <b>:50%')",
+                            "the name of an object")
+                check("°C" in self.text("#main dl"), "no unit: " + self.text("#main dl"))
             self.shot("link-zh-" + link.replace("/", "-"))
+        figures = self.text(".facts.big")
+        check("TLS 握手" in figures and "41 天" in figures, "no TLS among the figures: " + figures)
+        check("TLS api.cloud-b.example:8443" in self.text("#main"), "the link does not say that it has TLS")
 
     def test_12_agents(self):
         self.b.go(self.url + "/agents")

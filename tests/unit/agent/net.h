@@ -27,12 +27,25 @@ net_end(void)
 	ck_assert_int_eq(system(command), 0);
 }
 
-/* Puts the process into it; needs root. */
+/* Puts the process into a namespace: net_us or net_router. */
+static inline void
+net_enter(const char *name)
+{
+	char path[80];
+	int fd;
+
+	snprintf(path, sizeof path, "/run/netns/%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(setns(fd, CLONE_NEWNET), 0);
+	close(fd);
+}
+
+/* Makes it, and puts the process into net_us; needs root. */
 static inline void
 net_begin(void)
 {
-	char path[80], command[2048];
-	int fd;
+	char command[2048];
 
 	snprintf(net_us, sizeof net_us, "lw-us-%d", (int)getpid());
 	snprintf(net_router, sizeof net_router, "lw-rt-%d", (int)getpid());
@@ -56,9 +69,5 @@ net_begin(void)
 	    "net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0\n",
 	    net_us, net_router);
 	ck_assert_int_eq(system(command), 0);
-	snprintf(path, sizeof path, "/run/netns/%s", net_us);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(setns(fd, CLONE_NEWNET), 0);
-	close(fd);
+	net_enter(net_us);
 }

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -392,25 +393,46 @@ START_TEST(test_plan_changes)
 }
 END_TEST
 
+/* An hour forward, then two back: stamps move, nothing is lost, no RTT is the jump, no request is
+ * sent sooner or more often for it. */
 START_TEST(test_clock_jumps)
 {
+	static const int64_t jump[] = { 3600 * NS_PER_S, -3600 * NS_PER_S };
 	struct prober_stat st;
-	unsigned flagged = 0;
 
 	begin(loopback, 1000);
 	want("v4", PROBE_ICMP, "127.0.0.1", 0, 4);
+	want("v6", PROBE_ICMP, "::1", 0, 4);
+	want("tcp", PROBE_TCP, "127.0.0.1", 1, 4);
 	ck_assert_ptr_null(adopt(NULL));
 	run("v4", 1);
-	wall_jump = -3600 * NS_PER_S;
-	run("v4", 4);
-	for (unsigned i = 0; i < gots; i++) {
-		flagged += (got[i].s.flags & SAMPLE_CLOCK_JUMP) != 0;
-		ck_assert_uint_eq(got[i].s.rtt_count, 4);	/* and nothing is lost by it */
+	for (unsigned k = 0; k < 2; k++) {
+		int64_t since = clock_mono(clock_real()).ns, wall = clock_wall(clock_real()).ns, took;
+		unsigned flagged = 0, v4 = 0;
+
+		gots = 0;
+		wall_jump = jump[k];
+		run("v4", 5);
+		took = clock_mono(clock_real()).ns - since;
+		for (unsigned i = 0; i < gots; i++) {
+			const struct got *g = &got[i];
+
+			ck_assert_uint_eq(g->s.rtt_count, g->s.sent);
+			ck_assert_uint_eq(cause(g, CAUSE_TIMEOUT), 0);
+			for (uint32_t r = 0; r < g->s.rtt_count; r++)	/* timeout: 200 ms */
+				ck_assert_uint_le(g->rtt[r], 2000000);
+			if (strcmp(g->link, "v4") != 0)
+				continue;
+			v4++;
+			flagged += (g->s.flags & SAMPLE_CLOCK_JUMP) != 0;
+		}
+		ck_assert_uint_ge(flagged, 1);
+		ck_assert_uint_le(flagged, 3);
+		ck_assert_int_ge(took, (v4 - 2) * NS_PER_S);	/* no steps for an hour that never was */
+		ck_assert_int_le(llabs(last("v4")->s.start_ns - wall - jump[k]), took + 2 * NS_PER_S);
 	}
-	ck_assert_uint_ge(flagged, 1);
-	ck_assert_uint_le(flagged, 3);
 	prober_stat(prober, &st);
-	ck_assert_uint_eq(st.clock_jumps, 1);
+	ck_assert_uint_eq(st.clock_jumps, 2);
 	end();
 }
 END_TEST

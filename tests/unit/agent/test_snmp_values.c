@@ -15,6 +15,7 @@
 
 static struct snmp_reading a, b;
 static struct sample_value value[SAMPLE_VALUES];
+static const double *scale;		/* of named objects */
 static uint32_t values;
 
 static bool
@@ -31,6 +32,7 @@ begin(void)
 {
 	snmp_reading_init(&a, NS_PER_S);
 	snmp_reading_init(&b, NS_PER_S + STEP);
+	scale = NULL;
 	a.if_index = b.if_index = 3;
 	set(&a, SNMP_UPTIME, SNMP_TYPE_TICKS, 8640000);
 	set(&b, SNMP_UPTIME, SNMP_TYPE_TICKS, 8641000);
@@ -50,7 +52,7 @@ role(uint32_t r)
 static uint32_t
 compare(void)
 {
-	return snmp_values(&a, &b, value, &values);
+	return snmp_values(&a, &b, scale, value, &values);
 }
 
 START_TEST(test_first_reading_has_no_rates)
@@ -291,15 +293,228 @@ START_TEST(test_full_sample)
 {
 	begin();
 	for (unsigned i = 0; i < SNMP_SLOTS; i++) {
-		enum snmp_type type = i >= SNMP_IN_OCTETS && i <= SNMP_OUT_DISCARDS ?
-		    SNMP_TYPE_COUNTER64 : i == SNMP_UPTIME || i == SNMP_DISCONTINUITY ?
-		    SNMP_TYPE_TICKS : SNMP_TYPE_INTEGER;
+		enum snmp_type type = (i >= SNMP_IN_OCTETS && i <= SNMP_OUT_DISCARDS) ||
+		    (i >= SNMP_RAW_USER && i <= SNMP_RAW_STEAL) ? SNMP_TYPE_COUNTER64 :
+		    i == SNMP_UPTIME || i == SNMP_DISCONTINUITY ? SNMP_TYPE_TICKS : SNMP_TYPE_INTEGER;
 
 		set(&a, i, type, 8640000);
 		set(&b, i, type, 8640000);
 	}
 	compare();
 	ck_assert_uint_eq(values, SAMPLE_VALUES);	/* and not one more */
+}
+END_TEST
+
+/* A device that was off for longer than it had been up: its uptime has risen, but not enough. */
+START_TEST(test_reboot_between_distant_polls)
+{
+	begin();
+	b.at_ns = a.at_ns + 600 * NS_PER_S;
+	set(&a, SNMP_UPTIME, SNMP_TYPE_TICKS, 1000);
+	set(&b, SNMP_UPTIME, SNMP_TYPE_TICKS, 2000);
+	set(&a, SNMP_IN_OCTETS, SNMP_TYPE_COUNTER64, 100);
+	set(&b, SNMP_IN_OCTETS, SNMP_TYPE_COUNTER64, 999);
+	ck_assert_uint_eq(compare(), CAUSE_BIT(CAUSE_REBOOT));
+	/* a clock that runs ahead is no restart, nor is one a little behind */
+	set(&b, SNMP_UPTIME, SNMP_TYPE_TICKS, 1000 + 70000);
+	ck_assert_uint_eq(compare(), 0);
+	set(&b, SNMP_UPTIME, SNMP_TYPE_TICKS, 1000 + 59000);
+	ck_assert_uint_eq(compare(), 0);
+	/* without an uptime nobody can tell */
+	b.slot[SNMP_UPTIME].have = false;
+	ck_assert_uint_eq(compare(), 0);
+}
+END_TEST
+
+/* "clear counters" at a fast interface: no thousand million errors. */
+START_TEST(test_cleared_errors_are_no_wrap)
+{
+	begin();
+	b.at_ns = a.at_ns + 60 * NS_PER_S;
+	set(&b, SNMP_UPTIME, SNMP_TYPE_TICKS, 8646000);
+	set(&b, SNMP_HIGH_SPEED, SNMP_TYPE_GAUGE, 100000);
+	set(&a, SNMP_IN_ERRORS, SNMP_TYPE_COUNTER32, 100);
+	set(&b, SNMP_IN_ERRORS, SNMP_TYPE_COUNTER32, 0);
+	ck_assert_uint_eq(compare(), CAUSE_BIT(CAUSE_DISCONTINUITY));
+	ck_assert(isnan(role(ROLE_IN_ERRORS)));
+	/* while a true wrap still counts */
+	set(&a, SNMP_IN_ERRORS, SNMP_TYPE_COUNTER32, UINT32_MAX - 599);
+	ck_assert_uint_eq(compare(), 0);
+	ck_assert_double_eq(role(ROLE_IN_ERRORS), 10);
+}
+END_TEST
+
+/* Old devices have neither ifHighSpeed nor counters of 64 bits. */
+START_TEST(test_speed_of_an_old_interface)
+{
+	begin();
+	a.slot[SNMP_HIGH_SPEED].have = b.slot[SNMP_HIGH_SPEED].have = false;
+	set(&a, SNMP_IN_OCTETS_32, SNMP_TYPE_COUNTER32, 0);
+	set(&b, SNMP_IN_OCTETS_32, SNMP_TYPE_COUNTER32, 1250);
+	ck_assert_uint_eq(compare(), 0);		/* says nothing of its speed */
+	ck_assert_double_eq(role(ROLE_IN_BPS), 1000);
+	ck_assert(isnan(role(ROLE_SPEED_BPS)));
+	set(&b, SNMP_SPEED, SNMP_TYPE_GAUGE, 100000000);
+	ck_assert_uint_eq(compare(), 0);
+	ck_assert_double_eq(role(ROLE_SPEED_BPS), 1e8);
+	set(&b, SNMP_HIGH_SPEED, SNMP_TYPE_GAUGE, 0);
+	compare();
+	ck_assert_double_eq(role(ROLE_SPEED_BPS), 1e8);
+	set(&b, SNMP_HIGH_SPEED, SNMP_TYPE_GAUGE, 200);
+	compare();
+	ck_assert_double_eq(role(ROLE_SPEED_BPS), 2e8);
+}
+END_TEST
+
+/* A discontinuity is the interface's alone. */
+START_TEST(test_discontinuity_leaves_objects_alone)
+{
+	begin();
+	b.if_index = 4;
+	set(&a, SNMP_OID0, SNMP_TYPE_COUNTER64, 10);
+	set(&b, SNMP_OID0, SNMP_TYPE_COUNTER64, 30);
+	ck_assert_uint_eq(compare(), CAUSE_BIT(CAUSE_DISCONTINUITY));
+	ck_assert_double_eq(role(ROLE_OID0), 2);
+}
+END_TEST
+
+static void
+object(size_t i, uint32_t type, enum snmp_type told, uint64_t before, uint64_t now)
+{
+	struct snmp_value v = { .type = told, .number = (int64_t)before, .real = (double)before };
+
+	ck_assert(snmp_reading_object(&a, i, type, &v));
+	v.number = (int64_t)now;
+	v.real = (double)now;
+	ck_assert(snmp_reading_object(&b, i, type, &v));
+}
+
+START_TEST(test_types_of_objects)
+{
+	begin();
+	object(0, OID_AUTO, SNMP_TYPE_COUNTER32, 100, 200);
+	object(1, OID_GAUGE, SNMP_TYPE_COUNTER64, 100, 200);
+	object(2, OID_COUNTER, SNMP_TYPE_GAUGE, UINT32_MAX - 9, 40);	/* 32 bits begin again */
+	object(3, OID_COUNTER, SNMP_TYPE_INTEGER, 5, 25);
+	object(4, OID_COUNTER, SNMP_TYPE_DOUBLE, 5, 30);
+	object(5, OID_AUTO, SNMP_TYPE_GAUGE, 5, 30);
+	object(6, OID_GAUGE, SNMP_TYPE_INTEGER, 5, 31);
+	object(7, OID_COUNTER, SNMP_TYPE_TICKS, 100, 1100);
+	object(8, OID_COUNTER, SNMP_TYPE_COUNTER64, 100, 300);
+	ck_assert_uint_eq(compare(), 0);
+	ck_assert_double_eq(role(ROLE_OID0), 10);
+	ck_assert_double_eq(role(ROLE_OID0 + 1), 200);
+	ck_assert_double_eq(role(ROLE_OID0 + 2), 5);
+	ck_assert_double_eq(role(ROLE_OID0 + 3), 2);
+	ck_assert_double_eq(role(ROLE_OID0 + 4), 2.5);
+	ck_assert_double_eq(role(ROLE_OID0 + 5), 30);
+	ck_assert_double_eq(role(ROLE_OID0 + 6), 31);
+	ck_assert_double_eq(role(ROLE_OID0 + 7), 100);
+	ck_assert_double_eq(role(ROLE_OID0 + 8), 20);
+	/* a number without a known end that falls was reset */
+	object(3, OID_COUNTER, SNMP_TYPE_INTEGER, 25, 5);
+	ck_assert_uint_eq(compare(), CAUSE_BIT(CAUSE_DISCONTINUITY));
+	ck_assert(isnan(role(ROLE_OID0 + 3)));
+	ck_assert(!snmp_reading_object(&b, SNMP_OIDS_MAX, OID_AUTO, &(struct snmp_value){
+	    .type = SNMP_TYPE_INTEGER }));
+	ck_assert(!snmp_reading_object(&b, 0, OID_AUTO, &(struct snmp_value){
+	    .type = SNMP_TYPE_MISSING }));
+}
+END_TEST
+
+START_TEST(test_scale)
+{
+	double factor[SNMP_OIDS_MAX] = { 0.1, 8, 1e300, 1 };
+
+	begin();
+	object(0, OID_AUTO, SNMP_TYPE_GAUGE, 0, 235);		/* 23.5 degrees */
+	object(1, OID_AUTO, SNMP_TYPE_COUNTER64, 0, 1000);
+	object(2, OID_AUTO, SNMP_TYPE_COUNTER64, 0, UINT64_MAX);
+	set(&a, SNMP_IN_OCTETS, SNMP_TYPE_COUNTER64, 0);
+	set(&b, SNMP_IN_OCTETS, SNMP_TYPE_COUNTER64, 1250);
+	scale = factor;
+	ck_assert_uint_eq(compare(), 0);
+	ck_assert_double_eq_tol(role(ROLE_OID0), 23.5, 1e-9);
+	ck_assert_double_eq(role(ROLE_OID0 + 1), 800);
+	ck_assert(isnan(role(ROLE_OID0 + 2)));			/* no number any more */
+	ck_assert_double_eq(role(ROLE_IN_BPS), 1000);
+}
+END_TEST
+
+static void
+set_ticks(struct snmp_reading *r, uint64_t user, uint64_t system, uint64_t idle, uint64_t wait)
+{
+	set(r, SNMP_RAW_USER, SNMP_TYPE_COUNTER32, user);
+	set(r, SNMP_RAW_SYSTEM, SNMP_TYPE_COUNTER32, system);
+	set(r, SNMP_RAW_IDLE, SNMP_TYPE_COUNTER32, idle);
+	set(r, SNMP_RAW_WAIT, SNMP_TYPE_COUNTER32, wait);
+}
+
+START_TEST(test_processor_ticks)
+{
+	begin();
+	set_ticks(&a, 1000, 500, 9000, 10);
+	set_ticks(&b, 1200, 600, 9600, 110);
+	set(&b, SNMP_CPU_IDLE, SNMP_TYPE_INTEGER, 1);	/* older than the ticks */
+	ck_assert(snmp_has_ticks(&a, &b));
+	compare();
+	ck_assert_double_eq_tol(role(ROLE_CPU_RATIO), 0.3, 1e-9);
+	/* where the kernel's are counted, those of the system hold the waiting too */
+	set(&a, SNMP_RAW_KERNEL, SNMP_TYPE_COUNTER32, 0);
+	set(&b, SNMP_RAW_KERNEL, SNMP_TYPE_COUNTER32, 50);
+	compare();
+	ck_assert_double_eq_tol(role(ROLE_CPU_RATIO), 300.0 / 900, 1e-9);
+	/* they wrap like any counter */
+	begin();
+	set_ticks(&a, 0, 0, UINT32_MAX - 99, 0);
+	set_ticks(&b, 100, 0, 200, 0);
+	compare();
+	ck_assert_double_eq_tol(role(ROLE_CPU_RATIO), 0.25, 1e-9);
+}
+END_TEST
+
+/* A device that counts ticks only from time to time, or has not begun to. */
+START_TEST(test_ticks_that_tell_nothing)
+{
+	begin();
+	set_ticks(&a, 1000, 500, 9000, 10);
+	set_ticks(&b, 1000, 500, 9000, 10);
+	compare();
+	ck_assert(isnan(role(ROLE_CPU_RATIO)));
+	set(&b, SNMP_CPU_IDLE, SNMP_TYPE_INTEGER, 60);
+	compare();
+	ck_assert_double_eq_tol(role(ROLE_CPU_RATIO), 0.4, 1e-9);
+	set_ticks(&a, 0, 0, 0, 0);
+	ck_assert(!snmp_has_ticks(&a, &b));
+	compare();
+	ck_assert_double_eq_tol(role(ROLE_CPU_RATIO), 0.4, 1e-9);
+	/* after a restart they are those of another life */
+	set_ticks(&a, 10, 10, 10, 10);
+	set(&b, SNMP_UPTIME, SNMP_TYPE_TICKS, 300);
+	ck_assert_uint_eq(compare(), CAUSE_BIT(CAUSE_REBOOT));
+	ck_assert_double_eq_tol(role(ROLE_CPU_RATIO), 0.4, 1e-9);
+	a.any = false;
+	ck_assert(!snmp_has_ticks(&a, &b));
+}
+END_TEST
+
+START_TEST(test_kinds_of_storage)
+{
+	uint8_t type[] = { 0x2b, 6, 1, 2, 1, 25, 2, 1, 4 };
+	struct snmp_value v = { .type = SNMP_TYPE_OID, .text = type, .len = sizeof type };
+
+	ck_assert_int_eq(snmp_storage_kind(&v), STORAGE_DISK);
+	type[8] = 2;
+	ck_assert_int_eq(snmp_storage_kind(&v), STORAGE_RAM);
+	type[8] = 3;
+	ck_assert_int_eq(snmp_storage_kind(&v), STORAGE_OTHER);
+	type[7] = 2;
+	type[8] = 4;
+	ck_assert_int_eq(snmp_storage_kind(&v), STORAGE_OTHER);
+	v.len--;
+	ck_assert_int_eq(snmp_storage_kind(&v), STORAGE_OTHER);
+	v.type = SNMP_TYPE_STRING;
+	ck_assert_int_eq(snmp_storage_kind(&v), STORAGE_OTHER);
 }
 END_TEST
 
@@ -311,7 +526,11 @@ main(void)
 		test_wrap_of_32_bits, test_wraps_that_cannot_be_counted, test_wrap_of_64_bits,
 		test_reset_is_no_wrap, test_discontinuity_of_the_interface, test_reboot,
 		test_uptime_wrap_is_no_reboot, test_time_that_stands_still, test_host,
-		test_named_oids, test_what_is_not_taken, test_names, test_full_sample, NULL,
+		test_named_oids, test_what_is_not_taken, test_names, test_full_sample,
+		test_reboot_between_distant_polls, test_cleared_errors_are_no_wrap,
+		test_speed_of_an_old_interface, test_discontinuity_leaves_objects_alone,
+		test_types_of_objects, test_scale, test_processor_ticks,
+		test_ticks_that_tell_nothing, test_kinds_of_storage, NULL,
 	};
 
 	return run_suite("snmp_values", tests);

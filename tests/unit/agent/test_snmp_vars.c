@@ -18,6 +18,15 @@ find(size_t n, enum snmp_slot slot)
 	return NULL;
 }
 
+static size_t
+list(unsigned column, uint32_t index, bool host, size_t nameds)
+{
+	const struct snmp_wanted w = { .column = column, .if_index = index, .host = host,
+		.named = named, .nameds = nameds };
+
+	return snmp_vars_list(vars, &w);
+}
+
 static void
 is(const struct snmp_var *v, const char *text)
 {
@@ -31,14 +40,14 @@ is(const struct snmp_var *v, const char *text)
 
 START_TEST(test_only_what_is_wanted)
 {
-	size_t n = snmp_vars_list(vars, 0, 0, false, NULL, 0);
+	size_t n = list(0, 0, false, 0);
 
 	ck_assert_uint_eq(n, 1);			/* a reboot shows in any poll */
 	is(find(n, SNMP_UPTIME), "1.3.6.1.2.1.1.3.0");
-	n = snmp_vars_list(vars, 0, 0, true, NULL, 0);
+	n = list(0, 0, true, 0);
 	is(find(n, SNMP_CPU_IDLE), "1.3.6.1.4.1.2021.11.11.0");
 	ck_assert_ptr_null(find(n, SNMP_IN_OCTETS));
-	n = snmp_vars_list(vars, 0, 7, false, NULL, 0);
+	n = list(0, 7, false, 0);
 	ck_assert_ptr_null(find(n, SNMP_CPU_IDLE));
 	is(find(n, SNMP_IN_OCTETS), "1.3.6.1.2.1.31.1.1.1.6.7");
 	is(find(n, SNMP_IN_OCTETS_32), "1.3.6.1.2.1.2.2.1.10.7");
@@ -55,7 +64,7 @@ START_TEST(test_name_column)
 	};
 
 	for (unsigned c = 0; c < SNMP_IF_COLUMNS; c++)
-		is(find(snmp_vars_list(vars, c, 4000000000, false, NULL, 0), SNMP_IF_NAME), at[c]);
+		is(find(list(c, 4000000000, false, 0), SNMP_IF_NAME), at[c]);
 }
 END_TEST
 
@@ -67,7 +76,7 @@ START_TEST(test_all_of_it_fits)
 
 	for (unsigned i = 0; i < SNMP_OIDS_MAX; i++)
 		snmp_var_parse(&named[i], SNMP_OID0 + i, ".1.3.6.1.4.1.9.9");
-	n = snmp_vars_list(vars, 1, 3, true, named, SNMP_OIDS_MAX);
+	n = list(1, 3, true, SNMP_OIDS_MAX);
 	ck_assert_uint_le(n, SNMP_VARS_MAX);
 	ck_assert_uint_eq(n, SNMP_SLOTS);
 	for (size_t i = 0; i < n; i++)
@@ -92,9 +101,39 @@ START_TEST(test_names_are_parsed)
 }
 END_TEST
 
+START_TEST(test_skipped)
+{
+	struct snmp_wanted w = { .if_index = 3, .host = true, .named = named, .nameds = 2 };
+	size_t all;
+
+	snmp_var_parse(&named[0], SNMP_OID0, "1.3.6.1");
+	snmp_var_parse(&named[1], SNMP_OID0 + 1, "1.3.6.2");
+	all = snmp_vars_list(vars, &w);
+	w.skip = UINT64_C(1) << SNMP_OID0 | UINT64_C(1) << SNMP_IN_OCTETS_32 |
+	    UINT64_C(1) << SNMP_IF_NAME;
+	ck_assert_uint_eq(snmp_vars_list(vars, &w), all - 3);
+	ck_assert_ptr_null(find(all - 3, SNMP_OID0));
+	ck_assert_ptr_null(find(all - 3, SNMP_IF_NAME));
+	is(find(all - 3, SNMP_OID0 + 1), "1.3.6.2");
+}
+END_TEST
+
+START_TEST(test_order_of_names)
+{
+	static const uint32_t a[] = { 1, 3, 6 }, b[] = { 1, 3, 6, 0 }, c[] = { 1, 3, 4000000000 };
+
+	ck_assert_int_eq(snmp_name_compare(a, 3, a, 3), 0);
+	ck_assert_int_lt(snmp_name_compare(a, 3, b, 4), 0);
+	ck_assert_int_gt(snmp_name_compare(b, 4, a, 3), 0);
+	ck_assert_int_lt(snmp_name_compare(b, 4, c, 3), 0);
+	ck_assert_int_gt(snmp_name_compare(c, 3, b, 4), 0);
+}
+END_TEST
+
 int
 main(void)
 {
 	return run_suite("snmp_vars", (const TTest *const[]){ test_only_what_is_wanted,
-	    test_name_column, test_all_of_it_fits, test_names_are_parsed, NULL });
+	    test_name_column, test_all_of_it_fits, test_names_are_parsed,
+	    test_skipped, test_order_of_names, NULL });
 }

@@ -145,6 +145,13 @@ START_TEST(test_step)
 	s.cause[s.causes++] = (struct cause_count){ CAUSE_REFUSED, 9 };
 	ck_assert(detect_step_init(&d, &s, PROBE_TCP, &cause));
 	ck_assert(d.refused == 4 && !d.open && !d.all_lost);
+	s = sample_of(4, 3, 1);		/* one lost, one refused, two without TLS */
+	s.cause[s.causes++] = (struct cause_count){ CAUSE_TIMEOUT, 1 };
+	s.cause[s.causes++] = (struct cause_count){ CAUSE_REFUSED, 1 };
+	s.cause[s.causes++] = (struct cause_count){ CAUSE_TLS, 2 };
+	ck_assert(detect_step_init(&d, &s, PROBE_TCP, &cause));
+	ck_assert(d.refused == 3 && d.lost == 1 && !d.open && !d.all_lost && !d.doubtful);
+	ck_assert(detect_step_init(&d, &s, PROBE_ICMP, &cause) && d.refused == 0);
 }
 END_TEST
 
@@ -165,6 +172,45 @@ START_TEST(test_service)
 	ck_assert(!feed(&detect_service_ops, sample_of(4, 0, 0), 0));	/* lost: not its part */
 	ck_assert(refused(4));
 	ck_assert(refused(0) && !refused(0));
+}
+END_TEST
+
+/* How its verdict names the cause. */
+static void
+service_says(const char *cause)
+{
+	char buf[DETECT_EVIDENCE];
+	json_t *o;
+
+	detect_service_ops.evidence(state, &conf, buf, sizeof(buf));
+	o = json_loads(buf, 0, NULL);
+	ck_assert_str_eq(json_string_value(json_object_get(o, "cause")), cause);
+	json_decref(o);
+}
+
+static bool
+no_tls(uint32_t of, uint32_t refusals)
+{
+	struct sample s = sample_of(4, 4, 1);
+
+	s.cause[s.causes++] = (struct cause_count){ CAUSE_TLS, of };
+	if (refusals > 0)
+		s.cause[s.causes++] = (struct cause_count){ CAUSE_REFUSED, refusals };
+	return feed(&detect_service_ops, s, 0);
+}
+
+/* Connected, but no TLS: as bad as refused, and both together too. */
+START_TEST(test_service_without_tls)
+{
+	conf.probe = PROBE_TCP;
+	ck_assert(!no_tls(4, 0) && !no_tls(4, 0) && !no_tls(3, 0));	/* one shook hands */
+	ck_assert(!no_tls(4, 0) && !no_tls(3, 1) && no_tls(4, 0));
+	service_says("tls");
+	ck_assert(no_tls(1, 3));
+	service_says("refused");
+	ck_assert(refused(0));
+	service_says("refused");
+	ck_assert(!refused(0));
 }
 END_TEST
 
@@ -356,6 +402,7 @@ main(void)
 	tcase_add_test(t, test_never_down_by_our_fault);
 	tcase_add_test(t, test_step);
 	tcase_add_test(t, test_service);
+	tcase_add_test(t, test_service_without_tls);
 	tcase_add_test(t, test_loss);
 	tcase_add_test(t, test_loss_and_outage);
 	tcase_add_test(t, test_latency);

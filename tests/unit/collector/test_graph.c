@@ -18,6 +18,7 @@
 #define NOW INT64_C(1767225600)
 #define SNMP_ROLES (1u << ROLE_IN_BPS | 1u << ROLE_OUT_BPS | 1u << ROLE_IN_ERRORS | 1u << ROLE_OUT_ERRORS | \
 	1u << ROLE_IN_DISCARDS | 1u << ROLE_OUT_DISCARDS | 1u << ROLE_OPER_STATUS)
+#define TLS_ROLES (1u << ROLE_TLS_S | 1u << ROLE_CERT_DAYS)
 #define HOST_ROLES (1u << ROLE_CPU_RATIO | 1u << ROLE_MEM_RATIO | 1u << ROLE_STORAGE_RATIO)
 
 /* What the drawing libraries keep for ever is none of ours. */
@@ -70,6 +71,8 @@ START_TEST(kinds_belong_to_probes)
 
 	ck_assert_uint_eq(graph_kinds_of(PROBE_ICMP, 0), rtt);
 	ck_assert_uint_eq(graph_kinds_of(PROBE_TCP, SNMP_ROLES), rtt);
+	ck_assert_uint_eq(graph_kinds_of(PROBE_TCP, TLS_ROLES), rtt | 1u << GRAPH_TLS | 1u << GRAPH_CERT);
+	ck_assert_uint_eq(graph_kinds_of(PROBE_ICMP, TLS_ROLES), rtt);
 	ck_assert_uint_eq(graph_kinds_of(PROBE_SNMP, SNMP_ROLES), 1u << GRAPH_TRAFFIC | 1u << GRAPH_ERRORS |
 	    1u << GRAPH_STATUS);
 	ck_assert_uint_eq(graph_kinds_of(PROBE_SNMP, HOST_ROLES), 1u << GRAPH_HOST);
@@ -136,6 +139,30 @@ START_TEST(text_is_escaped)
 }
 END_TEST
 
+START_TEST(objects_have_their_names)
+{
+	struct graph_request q = good(GRAPH_OID);
+	struct graph_args a;
+
+	q.roles = 1u << ROLE_OID0 | 1u << (ROLE_OID0 + 1) | 1u << ROLE_MAX;
+	q.object_name[0] = "机房温度";
+	q.object_unit[0] = "°C";
+	q.object_name[1] = "a:b\\l%n\n%s";
+	q.object_unit[1] = ":%lf\\";
+	ck_assert_int_eq(graph_build(&q, &a), 0);
+	ck_assert(has(&a, "LINE1.5:oid0"));
+	ck_assert(has(&a, ": 机房温度"));
+	ck_assert(has(&a, "%8.2lf %s°C"));
+	ck_assert(has(&a, ": a\\:b/l％n ％s"));	/* nothing of it means anything to librrd */
+	ck_assert(has(&a, "%8.2lf %s\\:％lf/"));
+	ck_assert(has(&a, ": oid15"));			/* one without a name has that of its DS */
+	ck_assert(!has(&a, "oid2"));
+	graph_args_free(&a);
+	q.roles = HOST_ROLES;
+	ck_assert_int_eq(graph_build(&q, &a), -EINVAL);
+}
+END_TEST
+
 START_TEST(gap_is_not_loss_and_not_the_future)
 {
 	struct graph_request q = good(GRAPH_RTT);
@@ -182,7 +209,7 @@ make_file(const char *path, uint32_t probe, bool host)
 	Linkwatch__Pb__Link link = LINKWATCH__PB__LINK__INIT;
 	const struct series_policy policy = { { 86400, 43200, 21600 } };
 	static struct rrd_row rows[600];
-	char *oids[] = { (char *)"1.3.6.1.4.1.1" };
+	char *oids[GRAPH_OBJECTS];
 	struct series_def def;
 	char why[160];
 
@@ -193,9 +220,12 @@ make_file(const char *path, uint32_t probe, bool host)
 	link.step_ms = 10000;
 	link.count = 10;
 	link.host = host;
+	link.tls = true;
 	link.interface = (char *)(probe == PROBE_SNMP && !host ? "eth0" : "");
+	for (size_t i = 0; i < GRAPH_OBJECTS; i++)
+		oids[i] = (char *)"1.3.6.1.4.1.1";
 	link.oid = oids;
-	link.n_oid = host;
+	link.n_oid = host ? GRAPH_OBJECTS : 0;
 	ck_assert_int_eq(series_define(&def, &link, &policy), 0);
 	ck_assert_int_eq(rrdfile_create(path, &def, NOW - 6010, why, sizeof why), 0);
 	for (int i = 0; i < 600; i++) {
@@ -236,6 +266,7 @@ START_TEST(every_graph_is_drawn)
 	static const struct { enum graph_kind kind; const char *file; } rows[] = {
 		{ GRAPH_RTT, "icmp" }, { GRAPH_LOSS, "icmp" }, { GRAPH_PDV, "icmp" }, { GRAPH_TRAFFIC, "port" },
 		{ GRAPH_ERRORS, "port" }, { GRAPH_STATUS, "port" }, { GRAPH_HOST, "host" }, { GRAPH_OID, "host" },
+		{ GRAPH_TLS, "tcp" }, { GRAPH_CERT, "tcp" }, { GRAPH_RTT, "tcp" },
 	};
 	char path[64];
 
@@ -249,8 +280,12 @@ START_TEST(every_graph_is_drawn)
 			q.lang = variant & 1;
 			q.theme = variant >> 1;
 			q.scale = 1 + 0.5 * variant;
-			q.roles = rows[_i].kind == GRAPH_OID ? 1u << ROLE_OID0 : rows[_i].kind == GRAPH_HOST
-			    ? HOST_ROLES : SNMP_ROLES;
+			for (size_t o = 0; o < GRAPH_OBJECTS; o++) {
+				q.object_name[o] = "温度:50%\\n %s";
+				q.object_unit[o] = variant % 2 ? "%" : ":°C";
+			}
+			q.roles = rows[_i].kind == GRAPH_OID ? ~0u << ROLE_OID0 : rows[_i].kind == GRAPH_HOST
+			    ? HOST_ROLES : strcmp(rows[_i].file, "tcp") == 0 ? TLS_ROLES : SNMP_ROLES;
 			q.bands = variant == 0 ? 0 : GRAPH_BANDS_MAX;
 			for (size_t b = 0; b < q.bands; b++)
 				q.band[b] = (struct graph_band){ NOW - 600 + (int64_t)b, NOW - 300 };
@@ -261,27 +296,29 @@ START_TEST(every_graph_is_drawn)
 }
 END_TEST
 
+static const char *const files[] = { "icmp", "port", "host", "tcp" };
+#define FILES (sizeof files / sizeof *files)
+
 static void
 set_up(void)
 {
-	static const char *const names[] = { "icmp", "port", "host" };
+	static const uint32_t probes[] = { PROBE_ICMP, PROBE_SNMP, PROBE_SNMP, PROBE_TCP };
 	char path[64];
 
 	ck_assert_ptr_nonnull(mkdtemp(dir));
-	for (int i = 0; i < 3; i++) {
-		snprintf(path, sizeof path, "%s/%s.rrd", dir, names[i]);
-		make_file(path, i == 0 ? PROBE_ICMP : PROBE_SNMP, i == 2);
+	for (size_t i = 0; i < FILES; i++) {
+		snprintf(path, sizeof path, "%s/%s.rrd", dir, files[i]);
+		make_file(path, probes[i], strcmp(files[i], "host") == 0);
 	}
 }
 
 static void
 tear_down(void)
 {
-	static const char *const names[] = { "icmp", "port", "host" };
 	char path[64];
 
-	for (int i = 0; i < 3; i++) {
-		snprintf(path, sizeof path, "%s/%s.rrd", dir, names[i]);
+	for (size_t i = 0; i < FILES; i++) {
+		snprintf(path, sizeof path, "%s/%s.rrd", dir, files[i]);
 		unlink(path);
 	}
 	rmdir(dir);
@@ -300,11 +337,12 @@ main(void)
 	tcase_add_test(t, kinds_belong_to_probes);
 	tcase_add_test(t, numbers_out_of_range_are_refused);
 	tcase_add_test(t, path_is_escaped);
+	tcase_add_test(t, objects_have_their_names);
 	tcase_add_test(t, text_is_escaped);
 	tcase_add_test(t, gap_is_not_loss_and_not_the_future);
 	tcase_add_test(t, fetch_is_checked);
 	tcase_add_unchecked_fixture(d, set_up, tear_down);
-	tcase_add_loop_test(d, every_graph_is_drawn, 0, 8);
+	tcase_add_loop_test(d, every_graph_is_drawn, 0, 11);
 	tcase_set_timeout(d, 60);
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, d);

@@ -84,6 +84,10 @@ START_TEST(snmp_has_what_it_reads)
 	ck_assert_uint_eq(d.ds_n, 8);
 	ck_assert_int_ge(series_ds_index(&d, "in_bps"), 0);
 	ck_assert_int_eq(series_ds_index(&d, "loss"), -1);
+	l.interface = (char *)"";
+	l.alias = (char *)"uplink*";		/* found by its alias: the same series */
+	ck_assert_int_eq(series_define(&d, &l, &policy), 0);
+	ck_assert_uint_eq(d.ds_n, 8);
 	l.host = true;
 	l.oid = oids;
 	l.n_oid = 2;
@@ -94,6 +98,38 @@ START_TEST(snmp_has_what_it_reads)
 	ck_assert_int_eq(series_define(&d, &l, &policy), -EINVAL);
 	l = link_of(PROBE_ICMP, 0, CLASS_A);
 	ck_assert_int_eq(series_define(&d, &l, &policy), -EINVAL);
+}
+END_TEST
+
+START_TEST(tls_adds_to_a_tcp_link_only)
+{
+	Linkwatch__Pb__Link l = link_of(PROBE_TCP, 10000, CLASS_A);
+	uint32_t rtt[] = { 10000 };
+	struct sample s = { .link = "gw", .start_ns = T0, .step_ms = 10000, .sent = 1, .rtt_count = 1,
+		.rtt_100ns = rtt, .values = 2, .value = { { .role = ROLE_CERT_DAYS, .value = -2.5 },
+		{ .role = ROLE_TLS_S, .value = 0.0125 } } };
+	struct series_def d;
+	double v[SERIES_DS_MAX];
+
+	ck_assert_int_eq(series_define(&d, &l, &policy), 0);
+	ck_assert_uint_eq(d.ds_n, 9);
+	series_values(&d, &s, v);	/* of when the link had tls: no harm */
+	l.tls = true;
+	ck_assert_int_eq(series_define(&d, &l, &policy), 0);
+	ck_assert_uint_eq(d.ds_n, 11);
+	ck_assert_int_eq(series_ds_index(&d, "tls_s"), 9);
+	ck_assert_int_eq(series_ds_index(&d, "cert_days"), 10);
+	series_values(&d, &s, v);
+	ck_assert_double_eq_tol(v[0], 0, 1e-12);
+	ck_assert_double_eq_tol(v[4], 0.001, 1e-12);
+	ck_assert_double_eq(v[9], 0.0125);
+	ck_assert_double_eq(v[10], -2.5);
+	s.values = 0;			/* connected, but no TLS */
+	series_values(&d, &s, v);
+	ck_assert(!isnan(v[4]) && isnan(v[9]) && isnan(v[10]));
+	l.probe = PROBE_ICMP;
+	ck_assert_int_eq(series_define(&d, &l, &policy), 0);
+	ck_assert_uint_eq(d.ds_n, 9);
 }
 END_TEST
 
@@ -208,6 +244,7 @@ main(void)
 	tcase_add_test(t, paths_are_made_of_ids_only);
 	tcase_add_test(t, every_span_has_its_rows);
 	tcase_add_test(t, snmp_has_what_it_reads);
+	tcase_add_test(t, tls_adds_to_a_tcp_link_only);
 	tcase_add_test(t, values_are_what_was_measured_or_nothing);
 	tcase_add_test(t, odd_values_become_unknown);
 	tcase_add_test(t, slots_follow_the_grid);

@@ -544,6 +544,34 @@ START_TEST(another_step_makes_another_file)
 }
 END_TEST
 
+/* As the plan has it, then with tls, then without: each time a file with all that the journal has. */
+START_TEST(tls_switched_on_and_off)
+{
+	static const char *const plans[] = {
+		"probe: tcp, port: 443", "probe: tcp, port: 443, tls: true", "probe: tcp, port: 443" };
+	const char *at = strstr(LINKS, "probe: icmp");
+	char *path = file_path(FILE_A1);
+
+	ck_assert_ptr_nonnull(at);
+	start_store(false);
+	for (int i = 0; i < 3; i++) {
+		char *text = xasprintf("%.*s%s%s", (int)(at - LINKS), LINKS, plans[i],
+		    at + strlen("probe: icmp"));
+
+		append_plan(text);
+		append_range(100 * i, 100 * (i + 1));
+		wait_caught_up();
+		ask("flush a1/gw");
+		wait_for("rebuilding", 0);
+		ask("flush a1/gw");
+		ck_assert_int_eq(count_aside("old") > 0, i > 0);
+		check_file(100 * (i + 1));
+		free(text);
+	}
+	free(path);
+}
+END_TEST
+
 START_TEST(links_that_nobody_plans_are_counted)
 {
 	Linkwatch__Pb__StoredBatch sb = LINKWATCH__PB__STORED_BATCH__INIT;
@@ -629,6 +657,7 @@ main(void)
 	tcase_add_test(t, a_file_that_crashed_librrd_is_set_aside);
 	tcase_add_test(t, asked_to_rebuild);
 	tcase_add_test(t, another_step_makes_another_file);
+	tcase_add_test(t, tls_switched_on_and_off);
 	tcase_add_test(t, links_that_nobody_plans_are_counted);
 	tcase_add_test(t, what_retention_took_is_no_end);
 	tcase_add_test(t, two_stores_never_write_together);
