@@ -96,12 +96,17 @@ sim: sim-build
 
 # --- the bench: figures of the agent beside its peers' and the bare limits'
 #   make bench-agent                    everything (15 minutes, as root); BENCH=--quick for a look
-# tests/bench/X.c is a program of its own, with libagent at hand.
-BENCH_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
+# tests/bench/X.c is a program of its own, with libagent at hand; LIBS_bench_X names more.  The
+# bare ones link nothing of ours, since their memory is compared.
+BENCH_BARE := $(BUILD)/tests/bench/rawping $(BUILD)/tests/bench/baretls
+BENCH_PROGRAMS := $(filter-out $(BENCH_BARE),$(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c))))
+LIBS_bench_baretls := -levent_openssl -levent -lssl -lcrypto
 .PHONY: bench-agent bench-build
+$(BENCH_BARE): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/common/mem.o
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_bench_$*)
 $(BENCH_PROGRAMS): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libagent.a $(BUILD)/libcommon.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_agent) $(LIBS_common)
-bench-build: $(BENCH_PROGRAMS) $(IMPAIR) $(JOURNAL_DUMP) programs
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_agent) $(LIBS_bench_$*) $(LIBS_common)
+bench-build: $(BENCH_BARE) $(BENCH_PROGRAMS) $(IMPAIR) $(JOURNAL_DUMP) programs
 bench-agent:
 	@conf/deps run bench
 	@$(MAKE) -j$$(nproc) bench-build

@@ -1,20 +1,19 @@
 #!/usr/bin/python3
-"""icmp.py - the agent's ICMP probing beside fping, collectd's ping, oping and the kernel's limit.
+"""icmp.py - the agent's ICMP probing beside fping and the kernel's limit.
 
-CPU for a probe, probes a second on one core, error of the RTT against the emulator's log, and
-false loss on a clean link.  --ours COMMAND measures another program with the agent's options.
+CPU for a probe, probes a second on one core, and error of the RTT against the emulator's log.
+--ours COMMAND measures another program with the agent's options.
 """
 
-import os
 import subprocess
 import sys
-import time
 
 import probers
-from bench import (PROBER_CORE, Road, Unmeasured, addresses, arguments, compared, in_turn, installed, measure,
-                   median, pin, row, usable, why_not)
+from bench import (PROBER_CORE, Road, Unmeasured, arguments, compared, in_turn, measure, median, pin, row, usable,
+                   why_not)
 
 TICK_MS = 5                             # of the limit, as the agent's own
+QUIET_US = 12                           # the limit's error on a quiet machine is 7 to 10 us
 
 
 def notes(results, *more):
@@ -36,12 +35,12 @@ class Bench:
     def cpu(self, pps):
         """Everybody asks pps targets once a second."""
         name = f'CPU per ICMP probe at {pps:,} probes/s'
-        count = (4 if self.quick else 10) if pps <= 1000 else 3 if self.quick else 5
+        count = (4 if self.quick else 8) if pps <= 1000 else 2 if self.quick else 4
         # fping sleeps too long between packets to reach the rate that it is asked for.
         gap_ms = 1 if pps <= 1000 else 0.1
         self.road.start('all delay=20ms')
         results = in_turn(
-            2 if self.quick else 3,
+            1 if self.quick else 3,
             ours=lambda: self.ours(self.road, pps, count, 1000, pps),
             fping=lambda: probers.fping(self.road, pps, count, gap_ms, 1000),
             limit=lambda: self.rawping(self.road, pps, count, rate=pps, tick_ms=TICK_MS))
@@ -72,13 +71,13 @@ class Bench:
         """50,000 targets, faster and faster; fping's fastest; the limit's fastest."""
         targets, wide = 50000, {'patience': 30, 'step': 0.05}
         self.road.start('all delay=1ms', spin_us=2000000)
-        rates = (100000, 150000, 200000) if self.quick else (50000, 100000, 125000, 150000, 175000, 200000, 250000)
+        rates = (100000, 150000) if self.quick else (50000, 100000, 125000, 150000, 200000, 250000)
         results = in_turn(
             1,
             ours=lambda: self.climb(lambda pps: self.ours(self.road, targets, 4, targets * 1000 // pps, pps, **wide),
                                     rates),
-            fping=lambda: self.climb(lambda pps: probers.fping(self.road, 10000, 2, 1000 / pps, 1000, **wide),
-                                     (5000, 10000)),
+            fping=lambda: self.climb(lambda pps: probers.fping(self.road, 5000, 2, 1000 / pps, 1000, **wide),
+                                     (10000, ) if self.quick else (5000, 10000)),
             limit=lambda: self.climb(lambda pps: self.rawping(self.road, targets, 10, **wide), (300000, )))
         got = {k: (usable(v) or [(None, why_not(v))])[0] for k, v in results.items()}
         best = {k: v[0] for k, v in got.items()}
@@ -98,79 +97,52 @@ class Bench:
         result = prober()
         self.road.stop()
         errors = probers.errors_ns(result, self.road.applied_ns())
-        if len(errors) < result.sent / 2:
+        if len(errors) < result.sent / 4:
             raise Unmeasured(f'{result.sent} sent, {len(errors)} RTTs can be compared')
         return [e / 1e3 for e in errors]
 
     def accuracy(self, delay_ms, busy):
-        """100 targets each second; busy: beside a loop that wants the prober's core."""
-        seconds = 2
+        """200 targets each second; busy: beside a loop that wants the prober's core.
+
+        Whatever else runs on the machine delays the road itself, which all three see: of several
+        rounds that one counts in which the limit was nearest to the truth.
+        """
+        rounds, (least, most) = [], (1, 1) if self.quick else (2, 4)
         loop = None
         if busy:
             loop = subprocess.Popen([sys.executable, '-c', 'while True: pass'])
             pin(loop.pid, PROBER_CORE)
             self.road.nice = 0
         try:
-            results = in_turn(
-                1 if self.quick else 2,
-                ours=lambda: self.errors(delay_ms, lambda: self.ours(self.road, 100, seconds, 1000, 100)),
-                fping=lambda: self.errors(delay_ms, lambda: probers.fping_exact(self.road, 100, seconds)),
-                limit=lambda: self.errors(delay_ms, lambda: self.rawping(self.road, 100, seconds, rate=100)))
+            while len(rounds) < least or (noise(rounds) > QUIET_US and len(rounds) < most):
+                rounds.append(self.accuracy_round(delay_ms))
         finally:
             if loop is not None:
                 loop.kill()
                 loop.wait()
             self.road.nice = -20
-        us = {k: median(abs(e) for r in usable(v) for e in r) for k, v in results.items()}
+        best = min(rounds, key=lambda r: noise([r]))
+        us = {k: median(abs(e) for r in usable(v) for e in r) for k, v in best.items()}
         compared(f'median RTT error at {delay_ms} ms, {"busy core" if busy else "idle"}', 'us',
                  1 / 4 if busy else 1 / 3, us['ours'], us['fping'], 'fping', limit=us['limit'],
-                 limit_name='rawping, TX+RX stamps', note='; '.join(w for w in map(why_not, results.values()) if w))
+                 limit_name='rawping, TX+RX stamps', note='; '.join([
+                     *(w for w in map(why_not, best.values()) if w),
+                     *(['a noisy machine: the limit itself is far off'] if noise(rounds) > QUIET_US else [])]))
 
-    # --------------------------------------------------------------- false loss
-
-    def collectd(self, targets, seconds):
-        """collectd's ping plugin: the share that it says was lost, from its own records."""
-        conf, data = self.road.path('collectd.conf'), self.road.path('collectd')
-        hosts = '\n'.join(f' Host "{a}"' for a in addresses(targets))
-        with open(conf, 'w', encoding='utf-8') as f:
-            f.write(f'Hostname "a"\nFQDNLookup false\nBaseDir "{data}"\nPIDFile "{data}.pid"\nInterval 10\n'
-                    f'LoadPlugin ping\nLoadPlugin csv\n<Plugin csv>\n DataDir "{data}/csv"\n</Plugin>\n'
-                    f'<Plugin ping>\n{hosts}\n Interval 1.0\n Timeout 0.9\n</Plugin>\n')
-        os.makedirs(data, exist_ok=True)
-        p = subprocess.Popen([installed('collectd'), '-f', '-C', conf], stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL)
-        pin(p.pid, PROBER_CORE)
-        time.sleep(seconds)             # what is measured is a span of time
-        p.terminate()
-        p.wait(20)
-        rates = []
-        for base, _, names in os.walk(os.path.join(data, 'csv')):
-            for name in names:
-                if name.startswith('ping_droprate'):
-                    with open(os.path.join(base, name), encoding='utf-8') as f:
-                        rates += [float(l.split(',')[1]) for l in f if l[0].isdigit()]
-        rates = [r for r in rates if r == r]
-        if not rates:
-            raise Unmeasured('collectd wrote no ping_droprate')
-        return sum(rates) / len(rates)
-
-    def loss(self):
-        targets, seconds = 800, 20 if self.quick else 300
-        name = f'false losses, 800 targets every second for {seconds} s'
-        self.road.start('all delay=20ms')
-        results = in_turn(
+    def accuracy_round(self, delay_ms):
+        targets, seconds = 200, 2
+        return in_turn(
             1,
-            collectd=lambda: self.collectd(targets, 25 if self.quick else 45),
-            oping=lambda: probers.oping(self.road, targets, 5 if self.quick else 15),
-            ours=lambda: self.ours(self.road, targets, seconds, 1000, targets, patience=seconds + 30, step=1))
-        ours, oping, collectd = (usable(results[k]) for k in ('ours', 'oping', 'collectd'))
-        said = [f'ours sent {ours[0].sent}'] if ours else []
-        said += [w for w in map(why_not, results.values()) if w]
-        for peer, share in (('collectd', collectd[0] if collectd else None),
-                            ('oping', oping[0].lost / oping[0].sent if oping else None)):
-            row(name, '%', '0 lost', ours=ours[0].lost * 100 / ours[0].sent if ours else None,
-                peer=None if share is None else share * 100, peer_name=peer,
-                reached=bool(ours) and ours[0].lost == 0 and ours[0].sent == targets * seconds, note='; '.join(said))
+            limit=lambda: self.errors(delay_ms, lambda: self.rawping(self.road, targets, seconds, rate=targets,
+                                                                         keep=True)),
+            ours=lambda: self.errors(delay_ms, lambda: self.ours(self.road, targets, seconds, 1000, targets)),
+            fping=lambda: self.errors(delay_ms, lambda: probers.fping_exact(self.road, targets, seconds)))
+
+
+def noise(rounds):
+    """Median error (us) of the limit in the best of the rounds."""
+    errors = [median(abs(e) for r in usable(v['limit']) for e in r) for v in rounds]
+    return min((e for e in errors if e is not None), default=float('inf'))
 
 
 def main():
@@ -179,8 +151,8 @@ def main():
         bench = Bench(args, road)
         rows = [('cpu 1000', lambda: bench.cpu(1000)), ('cpu 5000', lambda: bench.cpu(5000)), ('speed', bench.speed)]
         rows += [(f'accuracy {d} {"busy" if b else "idle"}', lambda d=d, b=b: bench.accuracy(d, b))
-                 for b in (False, True) for d in (0.1, 1, 20, 200)]
-        measure(args, [*rows, ('false loss', bench.loss)])
+                 for b in (False, True) for d in ((1, 20) if args.quick else (0.1, 1, 20, 200))]
+        measure(args, rows)
     return 0
 
 

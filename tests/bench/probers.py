@@ -63,15 +63,15 @@ class Ours:
 
 
 class Rawping:
-    """The bare limit; tick_ms as the agent's, stamps by the kernel on both ways."""
+    """The bare limit; tick_ms as the agent's, stamps by the kernel on both ways; keep: the RTTs too."""
 
     def __init__(self, build):
         self.path = os.path.join(build, 'tests/bench/rawping')
 
     def __call__(self, road, targets, count, rate=0, tick_ms=0, window=8192, stamps='txrx', patience=60,
-                 step=0.1):
+                 step=0.1, keep=False):
         csv = road.path('rawping.csv')
-        each = ['-o', csv] if targets <= 100 else []
+        each = ['-o', csv] if keep else []
         finished, pace = _finished(road, [
             self.path, '-t', addresses(1)[0], '-n', str(targets), '-R', str(count), '-r', str(rate),
             '-k', str(tick_ms), '-W', str(window), '-m', stamps, *each], patience, step)

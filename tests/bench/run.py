@@ -20,11 +20,14 @@ import unicodedata
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
-#          program       seconds at most: whole, quick
-PROGRAMS = (('emulator.py', 90, 30), ('icmp.py', 780, 120), ('tcp.py', 120, 40), ('snmp.py', 120, 40),
-            ('spool.py', 180, 40), ('footprint.py', 180, 60))
+#          program       seconds at most: whole, quick; does it run beside those that follow?
+PROGRAMS = (('emulator.py', 120, 40, False), ('icmp.py', 500, 120, False), ('footprint.py', 240, 90, False),
+            ('loss.py', 380, 60, True), ('tcp.py', 150, 40, False), ('snmp.py', 150, 40, False),
+            ('spool.py', 180, 90, False))
+TOTAL_S, TOTAL_QUICK_S = 900, 240       # nothing runs longer than this in all
 COLUMNS = ('row', 'ours', 'peer', 'limit', 'ratio', 'reach', 'reached')
-FORWARDED = signal.SIGTERM
+WHOLE = ('spool.py', )                  # these know no --quick
+OURS = ('icmp.py', 'footprint.py', 'loss.py')      # these take --ours
 
 
 def number(value):
@@ -84,27 +87,67 @@ def read_rows(program, out):
     return rows
 
 
-def run_program(program, limit_s, args):
-    """Runs one row program; its rows, and what went wrong ('': nothing)."""
-    argv = [sys.executable, os.path.join(HERE, program), '--build', args.build]
-    argv += ['--quick'] if args.quick else []
-    argv += ['--ours', args.ours] if args.ours and program == 'icmp.py' else []
-    p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    signal.signal(FORWARDED, lambda *_: (p.terminate(), p.wait(30), sys.exit(143)))
-    fault = ''
+class RowProgram:
+    """One program of rows: started, then waited for."""
+
+    def __init__(self, name, limit_s, args):
+        self.name, self.limit_s = name, limit_s
+        self.begin = time.monotonic()
+        self.rows, self.fault = [], ''
+        argv = [sys.executable, os.path.join(HERE, name), '--build', args.build]
+        argv += ['--quick'] if args.quick and name not in WHOLE else []
+        argv += ['--ours', args.ours] if args.ours and name in OURS else []
+        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True)
+
+    def wait(self):
+        """Waits for its end, at most as long as it may take, and reads its rows."""
+        p = self.process
+        try:
+            out, err = p.communicate(timeout=max(1, self.begin + self.limit_s - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.fault = f'not done within {self.limit_s:.0f} s'
+            out, err = self.stop()
+        self.rows = read_rows(self.name, out)
+        missed = p.returncode == 1 and not all(r.get('reached', True) for r in self.rows)
+        if not self.fault and p.returncode != 0 and (not missed or 'Traceback' in err):
+            self.fault = f'status {p.returncode}: ' + (err.strip().splitlines() or ['said nothing'])[-1]
+        if not self.fault and not self.rows:
+            self.fault = 'no rows'
+        print(f'bench: {self.name}: {len(self.rows)} rows in {time.monotonic() - self.begin:.0f} s'
+              + (f', {self.fault}' if self.fault else ''), flush=True)
+
+    def stop(self):
+        """Ends it (it ends what it has started); what it had printed."""
+        self.process.terminate()
+        try:
+            return self.process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.communicate()
+
+
+def run_all(args):
+    """Runs every program that there is; they, waited for."""
+    end = time.monotonic() + (TOTAL_QUICK_S if args.quick else TOTAL_S)
+    done, beside = [], []
     try:
-        out, err = p.communicate(timeout=limit_s)
-    except subprocess.TimeoutExpired:
-        p.terminate()                   # it ends what it has started
-        out, err = p.communicate(timeout=30)
-        fault = f'not done within {limit_s} s'
-    except KeyboardInterrupt:
-        p.wait(30)
-        raise
-    if p.returncode != 0 and not fault:
-        fault = f'status {p.returncode}: ' + (err.strip().splitlines() or ['said nothing'])[-1]
-    rows = read_rows(program, out)
-    return rows, fault or ('' if rows else 'no rows')
+        for name, whole_s, quick_s, is_beside in PROGRAMS:
+            if not os.path.exists(os.path.join(HERE, name)) or (args.programs and name not in args.programs):
+                continue
+            limit_s = min(quick_s if args.quick else whole_s, end - time.monotonic())
+            done.append(RowProgram(name, limit_s, args))
+            if is_beside:
+                beside.append(done[-1])
+            else:
+                done[-1].wait()
+        for program in beside:
+            program.wait()
+    finally:
+        for program in done:
+            if program.process.returncode is None:
+                program.stop()
+    return done
 
 
 def main():
@@ -117,16 +160,11 @@ def main():
     if os.geteuid() != 0:
         print('bench: root is needed, for network namespaces', file=sys.stderr)
         return 2
-    rows, failed, begin = [], [], time.monotonic()
-    for program, whole_s, quick_s in PROGRAMS:
-        if not os.path.exists(os.path.join(HERE, program)) or (args.programs and program not in args.programs):
-            continue
-        started = time.monotonic()
-        found, fault = run_program(program, quick_s * 2 if args.quick else whole_s, args)
-        rows += found
-        failed += [f'{program}: {fault}'] if fault else []
-        print(f'bench: {program}: {len(found)} rows in {time.monotonic() - started:.0f} s'
-              + (f', {fault}' if fault else ''), flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    begin = time.monotonic()
+    programs = run_all(args)
+    rows = [r for p in programs for r in p.rows]
+    failed = [f'{p.name}: {p.fault}' for p in programs if p.fault]
     os.makedirs(os.path.join(args.build, 'bench'), exist_ok=True)
     with open(os.path.join(args.build, 'bench', 'agent.json'), 'w', encoding='utf-8') as f:
         json.dump(rows, f, ensure_ascii=False, indent=1)
