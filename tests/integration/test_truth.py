@@ -106,7 +106,8 @@ def wrong_causes(links, samples, log):
     for link, (cause, target) in links.items():
         mine, local = samples[link][1:-1], link.startswith('local')
         told = {c: sum(s['causes'].get(c, 0) for s in mine) for s in mine for c in s['causes']}
-        told.pop('not-sent', None)      # a busy machine: too late to be sent
+        if not local:
+            told.pop('not-sent', None)  # a busy machine: too late to be sent
         asked = sum(s['sent'] for s in mine)
         if any(s['rtt_100ns'] for s in mine) or (told != {cause: asked} if not local else set(told) != {cause}):
             yield f'{link}: {told} told, {cause} were all of {asked}'
@@ -118,7 +119,7 @@ def add_marks(stack):
     """A link for each kind of mark and family: its target, and what the wire must show."""
     links = {}
     for i, (name, (keys, *want)) in enumerate(MARKS.items(), 1):
-        for family in (4, 6):
+        for family in (4,) if 'device' in keys else (4, 6):     # of IPv6 there is the source instead
             target = address(family, i)
             links[f'{name}-{family}'] = target, want, keys.get('size', 56) + (28 if family == 4 else 48)
             stack.link(f'{name}-{family}', 'icmp', target, count=10, timeout=f'{TIMEOUT}ms', **keys)
@@ -147,7 +148,7 @@ def causes_and_marks(lab):
     causes, marks = add_causes(stack, rules), add_marks(stack)
     for family in (4, 6):
         stack.link(f'cut-{family}', 'icmp', address(family, 210), count=10, timeout=f'{TIMEOUT}ms', size=4000)
-        stack.link(f'astray-{family}', 'icmp', address(family, 211), count=10, timeout=f'{TIMEOUT}ms', device='lo')
+    stack.link('astray', 'icmp', address(4, 211), count=10, timeout=f'{TIMEOUT}ms', device='lo')
     lab.start_impair(*rules)
     stack.start(alertd=False)
     more(stack, 4, *causes, *marks, 'cut-4', 'cut-6')
@@ -156,9 +157,8 @@ def causes_and_marks(lab):
     lab.stop(lab.impair)
     wrong = [*wrong_causes(causes, samples, log), *wrong_marks(marks, samples, log),
              *unanswered(samples['cut-4']), *unanswered(samples['cut-6'])]
-    for family in (4, 6):
-        if truth.requests(log, address(family, 211)):
-            wrong.append(f'astray-{family}: left by the wrong device')
+    if truth.requests(log, address(4, 211)):
+        wrong.append('astray: left by the wrong device')
     assert not wrong, said(wrong)
 
 
