@@ -143,7 +143,7 @@ def flood_of_forgeries(lab):
     begin = time.time_ns()
     flood(lab, seen, 50_000)
     flooded = time.time_ns()
-    more(stack, 3, *links)
+    more(stack, 4, *links)
     stack.agents['a1'].send(signal.SIGSTOP)
     stopped = time.time_ns()
     flood(lab, seen, 50_000)
@@ -160,7 +160,8 @@ def flood_of_forgeries(lab):
     assert told['foreign_replies'] >= 10_000, told
     assert any(s['flags'] & SOCKET_DROPS for s in samples if stopped - 1_000_000_000 < s['start_ns'] < end), \
         'no step is marked'
-    for a, b in ((0, begin - 1_000_000_000), (flooded, stopped - 1_500_000_000), (end, end + 10**12)):
+    for a, b in ((0, begin - 1_000_000_000), (flooded + 1_000_000_000, stopped - 1_500_000_000),
+                 (end + 1_000_000_000, end + 10**12)):
         blind = not_clear([s for s in samples if a < s['start_ns'] < b])
         assert not blind, f'without a flood: {blind[:3]}'
     late = sum(s['causes'].get('late-reply', 0) + s['causes'].get('duplicate', 0) for s in samples)
