@@ -15,8 +15,8 @@ TEST_PROGRAMS = $(UNIT) $(IMPAIR) $(JOURNAL_DUMP) $(FUZZ_REPLAY) $(SIM_TEST) $(B
 IMPAIR := $(BUILD)/tests/impair/impair
 $(IMPAIR): $(call objs,$(wildcard tests/impair/*.c)) $(BUILD)/common/mem.o
 	$(CC) $(LDFLAGS) -o $@ $^ -lm
-# its pure part, for tests/unit/impair
-$(BUILD)/libimpair.a: $(call objs,$(patsubst %,tests/impair/%.c,address packet rule))
+# what tests/unit/impair tests of it
+$(BUILD)/libimpair.a: $(call objs,$(patsubst %,tests/impair/%.c,address io packet rule))
 JOURNAL_DUMP := $(BUILD)/tests/tools/journal_dump
 $(JOURNAL_DUMP): $(BUILD)/tests/tools/journal_dump.o $(BUILD)/libcommon.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_common)
