@@ -123,10 +123,12 @@ add_health(struct agent *a)
 	struct spool_stat ss;
 	struct uplink_stat us;
 	struct icmp_stat is = { 0 };
+	struct snmp_worker_stat snmp;
 
 	prober_stat(a->prober, &ps);
 	spool_stat(a->spool, &ss);
 	uplink_stat(a->uplink, &us);
+	snmp_worker_stat(a->snmp, &snmp);
 	if (a->icmp != NULL)
 		icmp_stat(a->icmp, &is);
 	h.wall_ns = clock_wall(a->clock).ns;
@@ -139,8 +141,8 @@ add_health(struct agent *a)
 	h.spool_dropped = ss.dropped_samples;
 	h.late_sends = ps.late_sends;
 	h.loop_lag_ns = ps.loop_lag_ns;
-	h.socket_drops = is.drops;
-	h.foreign_replies = is.foreign;
+	h.socket_drops = is.drops + snmp.drops;
+	h.foreign_replies = is.foreign + snmp.foreign;
 	h.clock_offset_ns = us.clock_offset_ns;
 	h.clock_rtt_ns = us.clock_rtt_ns;
 	h.cert_not_after_ns = tls_context_not_after(a->tls);
@@ -625,6 +627,14 @@ make_events(struct agent *a)
 	return 0;
 }
 
+static bool
+take_packet(void *arg)
+{
+	struct agent *a = arg;
+
+	return prober_take(a->prober);
+}
+
 static int
 make_parts(struct agent *a)
 {
@@ -650,6 +660,7 @@ make_parts(struct agent *a)
 	rc = prober_new(&a->prober, &opts);
 	if (rc != 0)
 		return rc;
+	snmp_worker_cap(a->snmp, take_packet, a);
 	a->batch = batch_builder_new();
 	a->uplink = uplink_new(&uplink_opts, &ops, a, a->spool, a->clock, a->rng);
 	return 0;

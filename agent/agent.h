@@ -2,8 +2,8 @@
  * agent.h - all state of the process, and how its parts are wired.
  *
  * Samples flow prober -> batch -> spool -> uplink -> collector; plans flow
- * back.  One loop; only name look-ups and SNMP have threads of their own.  The
- * agent listens on nothing and runs nothing.
+ * back.  One loop and one thread; nothing in it blocks.  The agent listens on
+ * nothing and runs nothing.
  */
 #pragma once
 

@@ -227,6 +227,7 @@ read_echo(const uint8_t *p, size_t n, bool reply, const struct icmp_key *key, st
 {
 	if (p[1] != 0)
 		return;
+	out->len = n;
 	if (read_request(p, n, key, &out->request))
 		out->kind = reply ? ICMP_NEWS_REPLY : ICMP_NEWS_REQUEST;
 	else if (reply && n >= ICMP_WIRE_HEADER + 4 && get32(p + ICMP_WIRE_HEADER) == key->tag)

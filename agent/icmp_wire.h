@@ -38,6 +38,7 @@ enum icmp_news_kind {
 struct icmp_news {
 	enum icmp_news_kind kind;
 	struct icmp_request request;	/* which it is about; link and token not in a SHORT one */
+	size_t len;			/* of a reply: bytes, from its type on */
 	uint32_t cause;			/* of an error: enum cause */
 	const uint8_t *quoted_to;	/* of an error: destination that it quotes, 4 or 16 bytes */
 };

@@ -18,7 +18,7 @@
  *    came behind it (TLS).  It belongs to the step of that token, to a later one
  *    if that is closed, and changes neither count.
  *  - close() forgets what is in flight: no done() follows.
- *  - Nothing here blocks.  What may block (names, SNMP) lives in a thread.
+ *  - Nothing here blocks.
  *
  * What the sample of a step says (struct sample in model.h):
  *

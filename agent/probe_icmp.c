@@ -148,8 +148,9 @@ take_reply(struct icmp *icmp, bool v6, struct probe *p, const struct icmp_packet
 		extra(icmp, p, CAUSE_LATE_REPLY);
 		return;
 	}
-	/* the identifier of a ping socket is the kernel's own */
-	if (f->to != fold(icmp, v6, address_bytes(packet->from)) || f->link != request->link ||
+	/* what comes back is what was sent; the identifier of a ping socket is the kernel's own */
+	if (packet->news.len != ICMP_WIRE_HEADER + p->target->size ||
+	    f->to != fold(icmp, v6, address_bytes(packet->from)) || f->link != request->link ||
 	    (f->id != request->id && icmp_socket_mode(icmp->side[v6].socket) == ICMP_MODE_RAW)) {
 		icmp->stat.foreign++;
 		return;

@@ -139,6 +139,22 @@ tell_send_error(struct link *l, int err)
 	l->told_send = true;
 }
 
+static bool
+take(struct prober *pr, struct mono now)
+{
+	if (guard_take(pr->guard, now))
+		return true;
+	pr->capped++;
+	log_limited(LOG_WARNING, "cap", 1, "guard: packet cap reached, requests left out");
+	return false;
+}
+
+bool
+prober_take(struct prober *pr)
+{
+	return take(pr, clock_mono(pr->env.clock));
+}
+
 /* CAUSE_NONE: it may leave now. */
 static enum cause
 held_back(struct link *l, struct mono now)
@@ -151,11 +167,7 @@ held_back(struct link *l, struct mono now)
 		pr->guard_refused += cause == CAUSE_NOT_SENT;
 		return cause;
 	}
-	if (guard_take(pr->guard, now))
-		return CAUSE_NONE;
-	pr->capped++;
-	log_limited(LOG_WARNING, "cap", 1, "guard: packet cap reached, requests left out");
-	return CAUSE_NOT_SENT;
+	return take(pr, now) ? CAUSE_NONE : CAUSE_NOT_SENT;
 }
 
 static void

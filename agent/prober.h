@@ -53,5 +53,7 @@ void prober_plan(struct prober *, const Linkwatch__Pb__Plan *plan,
 void prober_guard(struct prober *, struct guard *guard);
 /* Closes and reopens the links of a kind (their credentials changed). */
 void prober_restart_kind(struct prober *, uint32_t kind);
+/* May one more packet leave at this moment?  Takes it from the cap, or counts that it may not. */
+bool prober_take(struct prober *);
 /* What stands and what was counted; begins loop_lag_ns anew. */
 void prober_stat(struct prober *, struct prober_stat *);

@@ -22,7 +22,6 @@ $(JOURNAL_DUMP): $(BUILD)/tests/tools/journal_dump.o $(BUILD)/libcommon.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_common)
 
 -include tests/web/web.mk
--include $(wildcard tests/bench/*.mk)
 
 # --- unit tests that start the real program
 $(BUILD)/tests/unit/alertd/test_kill: | $(BUILD)/linkwatch-alertd
