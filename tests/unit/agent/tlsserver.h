@@ -37,7 +37,7 @@ struct tlsserver {
 	SSL_CTX *ctx;
 	pthread_t thread;
 	atomic_uint conns, shaken, reused, left;	/* left: with a close_notify */
-	char name[300];			/* that was asked for last; "": none */
+	char name[300];			/* asked for last, "": none; holds once it has shaken */
 };
 
 static inline void
@@ -68,10 +68,10 @@ tlsserver_shake(struct tlsserver *s, int fd)
 
 	SSL_set_fd(ssl, fd);
 	if (SSL_accept(ssl) == 1) {
-		s->shaken++;
 		s->reused += SSL_session_reused(ssl) != 0;
 		name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 		snprintf(s->name, sizeof s->name, "%s", name != NULL ? name : "");
+		s->shaken++;
 		if (SSL_read(ssl, buf, sizeof buf) <= 0)
 			s->left += (SSL_get_shutdown(ssl) & SSL_RECEIVED_SHUTDOWN) != 0;
 	}
