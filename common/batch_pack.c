@@ -162,8 +162,9 @@ batch_shorten(const Linkwatch__Pb__Batch *b, uint8_t **out, size_t *n)
 		bits_put(&w, all, 1);
 		if (!all)
 			bits_put_number(&w, b->rtt_count[i], ORDER_COUNT);
-		if (b->rtt_count[i] > 0)
-			put_rtts(&w, rtt, b->rtt_count[i]);
+		if (b->rtt_count[i] == 0)
+			continue;	/* rtt may be NULL */
+		put_rtts(&w, rtt, b->rtt_count[i]);
 		rtt += b->rtt_count[i];
 	}
 	bits_end(&w);

@@ -99,6 +99,7 @@ sim: sim-build
 # bare ones link nothing of ours, since their memory is compared.
 BENCH_BARE := $(BUILD)/tests/bench/rawping $(BUILD)/tests/bench/baretls
 BENCH_PROGRAMS := $(filter-out $(BENCH_BARE),$(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c))))
+LIBS_bench_snmp_netsnmp := -lnetsnmp
 LIBS_bench_baretls := -levent_openssl -levent -lssl -lcrypto
 .PHONY: bench-agent bench-build
 $(BENCH_BARE): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/common/mem.o

@@ -143,7 +143,7 @@ def flood_of_forgeries(lab):
     begin = time.time_ns()
     flood(lab, seen, 50_000)
     flooded = time.time_ns()
-    more(stack, 4, *links)
+    more(stack, 6, *links)              # enough for whole steps between the floods
     stack.agents['a1'].send(signal.SIGSTOP)
     stopped = time.time_ns()
     flood(lab, seen, 50_000)
