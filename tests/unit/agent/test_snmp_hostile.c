@@ -94,7 +94,8 @@ add_link(struct polled *p, Linkwatch__Pb__Link *l)
 	*p = (struct polled){ 0 };
 	l->id = (char *)"d";
 	l->probe = PROBE_SNMP;
-	l->target = (char *)"127.0.0.1";
+	if (l->target[0] == '\0')
+		l->target = (char *)"127.0.0.1";
 	l->port = fake->port;
 	l->step_ms = 5000;
 	if (l->timeout_ms == 0)
@@ -531,6 +532,7 @@ START_TEST(test_source)
 		struct polled p, none;
 
 		begin_at(to[i]);
+		l.target = (char *)to[i];
 		l.source = (char *)source[i];
 		l.host = true;
 		add_link(&p, &l);
