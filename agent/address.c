@@ -268,6 +268,11 @@ addresses_tick(struct addresses *all)
 	while (all->n > 0 && all->heap[0]->due_ns <= now) {
 		struct address_name *n = all->heap[0];
 
+		if (all->opts.guard != NULL &&
+		    !guard_look(all->opts.guard, (struct mono){ now })) {
+			set_due(n, now + ADDRESS_CAPPED_NS);
+			continue;
+		}
 		n->query = resolver_ask(all->opts.resolver, n->host, n->family, 0, on_answer, n);
 		set_due(n, n->query != NULL ? INT64_MAX : now + QUEUE_FULL_NS);
 	}

@@ -12,6 +12,9 @@
  * begins and when it ends.  GONE (the servers say that there is no such name or
  * address) and UNANSWERED (they do not say) are two states.
  *
+ * No more look-ups leave in a second than the guard permits, whatever names a plan
+ * has; the others wait their turn.
+ *
  * An address that the guard does not allow is never handed out.  The one in use
  * stays as long as the answer still has it.
  */
@@ -30,6 +33,7 @@
 #define ADDRESS_TTL_HOSTS_NS (60 * NS_PER_S)
 #define ADDRESS_RETRY_MIN_NS (5 * NS_PER_S)
 #define ADDRESS_RETRY_MAX_NS (60 * NS_PER_S)
+#define ADDRESS_CAPPED_NS (NS_PER_S / 10)
 
 struct address_name;
 struct addresses;

@@ -184,8 +184,10 @@ add_with_port(struct adhoc_list *l, const struct adhoc_form *form, const char *w
 {
 	char host[TARGET_HOST_MAX + 1];
 	const char *begin = word, *end = word + strlen(word), *colon = NULL;
+	char shown[4 * WORD_SHOWN + 1];
 	uint16_t port = form->port;
 
+	log_escape(shown, sizeof shown, word, strnlen(word, WORD_SHOWN));
 	if (*word == '[') {
 		begin = word + 1;
 		end = strchr(word, ']');
@@ -202,14 +204,10 @@ add_with_port(struct adhoc_list *l, const struct adhoc_form *form, const char *w
 		return not_a_host(word, why, n);
 	memcpy(host, begin, (size_t)(end - begin));
 	host[end - begin] = '\0';
-	if (colon != NULL && !port_parse(colon + 1, &port)) {
-		char shown[4 * WORD_SHOWN + 1];
-
-		log_escape(shown, sizeof shown, word, strnlen(word, WORD_SHOWN));
+	if (colon != NULL && !port_parse(colon + 1, &port))
 		return snprintf(why, n, "'%s' has no port of 1..65535", shown), -EINVAL;
-	}
 	if (port == 0 && (is_name(host) || strchr(host, '.') != NULL || strchr(host, ':') != NULL))
-		return snprintf(why, n, "'%s' needs a port: HOST:PORT, or --port", word), -EINVAL;
+		return snprintf(why, n, "'%s' needs a port: HOST:PORT, or --port", shown), -EINVAL;
 	return add_host(l, form, host, port, word, why, n);
 }
 

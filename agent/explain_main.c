@@ -145,9 +145,12 @@ read_kept(struct explain *e)
 	int fd;
 
 	e->source = xasprintf("%s/plan", e->conf.state_dir);
-	fd = open(e->source, O_RDONLY | O_CLOEXEC);
+	/* root reads it, where the agent writes: no link or pipe is put in its place */
+	fd = open(e->source, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd >= 0 && fstat(fd, &st) == 0) {
-		if (st.st_size > PLAN_MAX) {
+		if (!S_ISREG(st.st_mode)) {
+			errno = EINVAL;
+		} else if (st.st_size > PLAN_MAX) {
 			errno = EFBIG;
 		} else {
 			e->packed = xmalloc((size_t)st.st_size + 1);

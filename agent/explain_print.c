@@ -224,7 +224,7 @@ void
 explain_text(FILE *f, const struct explanation *x, const struct agent_conf *conf,
     const char *source, uint64_t revision)
 {
-	char text[1024];
+	char text[1024], why[1024];
 
 	fprintf(f, "What the agent sends by plan %016" PRIx64 " (%s): %zu links, %zu refused\n",
 	    revision, source, x->n - x->refused, x->refused);
@@ -239,7 +239,9 @@ explain_text(FILE *f, const struct explanation *x, const struct agent_conf *conf
 		fprintf(f, "\nRefused: nothing is sent for these\n");
 	for (size_t i = 0; i < x->n; i++)
 		if (!x->link[i].admitted)
-			fprintf(f, "%s: %s\n", clean(text, x->link[i].def->id), x->link[i].why);
+			fprintf(f, "%s: %s\n", clean(text, x->link[i].def->id),
+			    log_escape(why, sizeof why, x->link[i].why,
+			    strlen(x->link[i].why)));
 	print_sum(f, x, conf);
 	if (conf != NULL) {
 		print_beside(f, x, conf);

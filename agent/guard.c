@@ -14,6 +14,9 @@
 #include "common/agent_conf.h"
 #include "common/mem.h"
 
+/* What is taken costs NS_PER_S / rate of the tokens. */
+struct bucket { int64_t tokens_ns; struct mono filled; };
+
 struct guard {
 	struct allow_rule *net;
 	size_t nets;
@@ -21,8 +24,7 @@ struct guard {
 	size_t names;
 	uint64_t max_pps;
 	uint64_t planned_mpps;		/* packets in 1000 s of what was admitted */
-	int64_t tokens_ns;		/* a packet costs NS_PER_S / max_pps of them */
-	struct mono filled;
+	struct bucket packets, looks;
 };
 
 static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
@@ -47,6 +49,9 @@ network_holds(const struct allow_rule *net, const uint8_t addr[16])
 {
 	unsigned whole = net->bits / 8, rest = net->bits % 8;
 
+	/* "::/0" is all of IPv6, in which IPv4 addresses stand here, too: but it was not meant */
+	if (net->bits < 8 * sizeof mapped && memcmp(addr, mapped, sizeof mapped) == 0)
+		return false;
 	if (memcmp(net->addr, addr, whole) != 0)
 		return false;
 	return rest == 0 || ((net->addr[whole] ^ addr[whole]) & (0xff00 >> rest) & 0xff) == 0;
@@ -175,26 +180,35 @@ guard_admit(struct guard *g, const struct target *t, char *why, size_t n)
 	return 0;
 }
 
+static bool
+take(struct bucket *b, uint64_t rate, struct mono now)
+{
+	int64_t cost = NS_PER_S / (int64_t)rate, room = NS_PER_S / 4;
+
+	if (room < cost)
+		room = cost;
+	if (b->filled.ns == 0) {
+		b->tokens_ns = room;
+	} else if (now.ns > b->filled.ns) {
+		int64_t gained = now.ns - b->filled.ns;
+
+		b->tokens_ns = gained > room - b->tokens_ns ? room : b->tokens_ns + gained;
+	}
+	b->filled = now;
+	if (b->tokens_ns < cost)
+		return false;
+	b->tokens_ns -= cost;
+	return true;
+}
+
 bool
 guard_take(struct guard *g, struct mono now)
 {
-	int64_t cost, room = NS_PER_S / 4;
+	return g->max_pps > 0 && take(&g->packets, g->max_pps, now);
+}
 
-	if (g->max_pps == 0)
-		return false;
-	cost = NS_PER_S / (int64_t)g->max_pps;
-	if (room < cost)
-		room = cost;
-	if (g->filled.ns == 0) {
-		g->tokens_ns = room;
-	} else if (now.ns > g->filled.ns) {
-		int64_t gained = now.ns - g->filled.ns;
-
-		g->tokens_ns = gained > room - g->tokens_ns ? room : g->tokens_ns + gained;
-	}
-	g->filled = now;
-	if (g->tokens_ns < cost)
-		return false;
-	g->tokens_ns -= cost;
-	return true;
+bool
+guard_look(struct guard *g, struct mono now)
+{
+	return g->max_pps > 0 && take(&g->looks, (g->max_pps + 3) / 4, now);
 }

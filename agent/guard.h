@@ -3,8 +3,8 @@
  *
  * Rules come from agent.yaml alone: networks ("10.0.0.0/8", "::1"), names
  * ("www.example.com") and names below one ("*.corp.example").  Without a rule
- * nothing is allowed.  Multicast, broadcast and unspecified addresses are never
- * allowed.
+ * nothing is allowed.  A network of IPv6 holds no address of IPv4, "::/0"
+ * neither.  Multicast, broadcast and unspecified addresses are never allowed.
  *
  * A target given as an address needs a network that holds it.  A target given
  * as a name needs either its name in the list, or every packet goes only to
@@ -36,3 +36,5 @@ void guard_begin(struct guard *);
 int guard_admit(struct guard *, const struct target *, char *why, size_t n);
 /* Is there room for one more packet at this moment (a bucket of a quarter second)?  Takes it. */
 bool guard_take(struct guard *, struct mono now);
+/* The same for one more look-up of a name: a quarter as many, beside the packets. */
+bool guard_look(struct guard *, struct mono now);

@@ -32,6 +32,7 @@
 #define LAG_NS (10 * NS_PER_MS)		/* no timer of a loop that runs is so late */
 #define LEAVE_NS NS_PER_S
 #define DAY_S 86400.0
+#define TELL_TLS 4			/* lines of a link in a minute */
 
 struct tcp_state {
 	struct attempts out;
@@ -64,11 +65,15 @@ static void
 tell_tls(struct probe *p, const char *why)
 {
 	struct tcp_state *st = p->state;
+	char key[48];			/* the far side may change its mind with each request */
 
+	snprintf(key, sizeof key, "tls of %.39s", p->target->id);
 	if (why == NULL && st->told_tls)
-		log_notice("link=%s: shakes hands by TLS again", p->target->id);
+		log_limited(LOG_NOTICE, key, TELL_TLS, "link=%s: shakes hands by TLS again",
+		    p->target->id);
 	else if (why != NULL && !st->told_tls)
-		log_warning("link=%s: connected, but no TLS: %s", p->target->id, why);
+		log_limited(LOG_WARNING, key, TELL_TLS, "link=%s: connected, but no TLS: %s",
+		    p->target->id, why);
 	st->told_tls = why != NULL;
 }
 

@@ -224,11 +224,16 @@ sampler_flag_open(struct sampler *s, uint32_t flags)
 static void
 list_causes(const struct sampler_step *st, struct sample *out)
 {
-	for (size_t i = 0; i < sizeof by_weight && out->causes < SAMPLE_CAUSES; i++)
-		if (st->causes[by_weight[i]] > 0)
-			out->cause[out->causes++] = (struct cause_count){
-				.cause = by_weight[i], .count = st->causes[by_weight[i]],
-			};
+	for (size_t i = 0; i < sizeof by_weight && out->causes < SAMPLE_CAUSES; i++) {
+		uint32_t n = st->causes[by_weight[i]];
+
+		/* a far side may send as many duplicates as it likes: its sample stays sound */
+		if (n > CAUSE_COUNT_MAX)
+			n = CAUSE_COUNT_MAX;
+		if (n > 0)
+			out->cause[out->causes++] = (struct cause_count){ .cause = by_weight[i],
+				.count = n };
+	}
 }
 
 bool

@@ -85,7 +85,8 @@ time_is_up(struct snmp_device *d, bool dropped)
 		snmp_device_finish(d, PROBE_NOT_SENT, CAUSE_BIT(CAUSE_LOCAL));
 	} else {
 		d->peer_stale = true;	/* it may have been replaced, or lost its clock */
-		snmp_device_finish(d, PROBE_LOST, CAUSE_BIT(CAUSE_TIMEOUT));
+		snmp_device_finish(d, PROBE_LOST,
+		    CAUSE_BIT(d->hint != CAUSE_NONE ? d->hint : CAUSE_TIMEOUT));
 	}
 }
 
@@ -463,6 +464,7 @@ snmp_device_poll(struct snmp_device *d, uint64_t token, const struct sockaddr *t
 	d->causes = 0;
 	d->requests = d->searches = d->agains = 0;
 	d->left = false;
+	d->hint = CAUSE_NONE;
 	snmp_device_go_on(d, now_ns);
 }
 
@@ -475,6 +477,12 @@ snmp_device_unreachable(struct snmp_device *d, enum cause cause)
 		snmp_device_finish(d, PROBE_REPLY, CAUSE_BIT(CAUSE_SNMP_ERROR));
 	else
 		snmp_device_finish(d, PROBE_LOST, CAUSE_BIT(cause));
+}
+
+void
+snmp_device_hint(struct snmp_device *d, enum cause cause)
+{
+	d->hint = cause;
 }
 
 int64_t

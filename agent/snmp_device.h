@@ -68,6 +68,8 @@ void snmp_device_answer(struct snmp_device *, uint32_t id, uint8_t *text, size_t
     int64_t now_ns);
 /* The network says that it cannot be reached: one of the causes of loss. */
 void snmp_device_unreachable(struct snmp_device *, enum cause cause);
+/* Somebody says so, who may not know: the cause of loss if this poll is not answered. */
+void snmp_device_hint(struct snmp_device *, enum cause cause);
 /* When time alone brings something (mono); INT64_MAX: never. */
 int64_t snmp_device_due(const struct snmp_device *);
 /* That time has come.  dropped: our own socket lost datagrams since the poll began. */

@@ -53,6 +53,7 @@ struct snmp_device {
 	struct ask ask[SNMP_ASKS_MAX];
 	unsigned asks, agains, requests, searches;
 	bool left;			/* a datagram did leave */
+	enum cause hint;		/* why there may be no answer; CAUSE_NONE: not known */
 	bool ask_engine;		/* the next one asks who it is now */
 	bool search_cut;		/* the last poll's time was up in it: go on there */
 	struct walk *walk;		/* the table under way; NULL: none */

@@ -11,6 +11,7 @@
 #include "agent/snmp_glob.h"
 #include "common/clock.h"
 
+#define NAME_BYTES_MAX 255		/* of an interface: a DisplayString has no more */
 #define UPTIME_SLACK_CS 500		/* a device's clock may run so far apart from ours */
 #define TICKS_WRAP (UINT64_C(1) << 32)
 #define WRAP_BPS 100e9			/* taken for the speed of an interface that tells none */
@@ -31,7 +32,8 @@ snmp_is_name(const struct snmp_value *v, const char *pattern)
 		return false;
 	while (len > 0 && v->text[len - 1] == '\0')
 		len--;
-	return snmp_glob(pattern, v->text, len);
+	/* to match takes as many steps as name and pattern have bytes, multiplied */
+	return len <= NAME_BYTES_MAX && snmp_glob(pattern, v->text, len);
 }
 
 /* Some devices give numbers as text ("0.42"). */

@@ -218,7 +218,11 @@ enter_port(struct snmp_worker *w, struct entry *e, int family)
 
 /* ------------------------------------------------------------------- errors */
 
-/* Whoever asks at this address hears that it cannot be reached. */
+/*
+ * Whoever asks at this address hears that it may not be reached.  Such an error quotes no more of
+ * the datagram than anybody knows who has guessed our port: it ends no poll, but if no answer comes
+ * it says why.
+ */
 static void
 tell_address(struct snmp_worker *w, const struct sockaddr *to, enum cause cause)
 {
@@ -229,8 +233,7 @@ tell_address(struct snmp_worker *w, const struct sockaddr *to, enum cause cause)
 		if (e == NULL || e->timer.pos == 0 ||
 		    !snmp_same_address(snmp_device_to(e->device, &len), to))
 			continue;
-		snmp_device_unreachable(e->device, cause);
-		set_timer(w, e);
+		snmp_device_hint(e->device, cause);
 	}
 }
 
@@ -251,11 +254,12 @@ read_errors(struct snmp_worker *w, const struct snmp_port *p)
 		if (cause == CAUSE_NONE)
 			continue;
 		/* the request itself stands in most of them, else there is the address */
-		if (snmp_message_id(text, about.n, &id) == 0)
-			e = snmp_ids_get(&w->ids, id);
-		if (e == NULL) {
+		if (snmp_message_id(text, about.n, &id) != 0) {
 			tell_address(w, &about.address.any, cause);
-		} else if (snmp_same_address(snmp_device_to(e->device, &len), &about.address.any)) {
+			continue;
+		}
+		e = snmp_ids_get(&w->ids, id);	/* NULL: nobody waits for that any more */
+		if (e != NULL && snmp_same_address(snmp_device_to(e->device, &len), &about.address.any)) {
 			snmp_device_unreachable(e->device, cause);
 			set_timer(w, e);
 		}

@@ -15,6 +15,7 @@
 
 #include "common/clock.h"
 #include "common/mem.h"
+#include "common/utf.h"
 
 #define STEP_MIN_MS 1000
 #define STEP_MAX_MS (300 * 1000)
@@ -46,16 +47,11 @@ device_is_valid(const char *s)
 	return true;
 }
 
-/* Printable, of bearable length; bytes above 0x7f pass (an ifAlias may be Chinese). */
+/* Printable, of bearable length; what lies above 0x7f is UTF-8 (an ifAlias may be Chinese). */
 static bool
 text_is_valid(const char *s)
 {
-	if (strlen(s) > TEXT_MAX)
-		return false;
-	for (; *s != '\0'; s++)
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			return false;
-	return true;
+	return strlen(s) <= TEXT_MAX && utf_is_line(s);
 }
 
 static bool

@@ -478,7 +478,10 @@ on_pong(struct uplink *u, const Linkwatch__Pb__ClockPong *p)
 		return;
 	whole = now.ns - u->ping_at.ns;
 	u->ping_at.ns = 0;
-	if (__builtin_sub_overflow(p->t3_ns, p->t2_ns, &far) || far < 0 || far > whole)
+	if (p->t2_ns < 0 || p->t3_ns < 0)	/* before 1970; and then nothing below overflows */
+		return;
+	far = p->t3_ns - p->t2_ns;
+	if (far < 0 || far > whole)
 		return;
 	t4 = p->t1_ns + whole;		/* by the monotonic clock: a jump between does no harm */
 	u->exchange[u->exchanges++ % EXCHANGES] = (struct exchange){

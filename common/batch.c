@@ -19,7 +19,6 @@
 
 #define STEP_MIN_MS 100
 #define STEP_MAX_MS (60 * 60 * 1000)
-#define CAUSE_COUNT_MAX 1000000
 #define FIXED_BYTES 512			/* tags and lengths of all fields, boot id, seq, base */
 
 _Static_assert(BATCH_PACKED_MAX + 1024 <= FRAME_MAX, "a stored batch must fit a feed record");

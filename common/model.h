@@ -100,6 +100,7 @@ struct cause_count { uint32_t cause; uint32_t count; };
 struct sample_value { uint32_t role; double value; uint64_t raw; };
 
 #define SAMPLE_CAUSES 8
+#define CAUSE_COUNT_MAX 1000000	/* of one cause in a sample; more are told as so many */
 #define SAMPLE_VALUES 16
 
 /*

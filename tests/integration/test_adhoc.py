@@ -284,6 +284,12 @@ def explain_holds(lab):
     told = json.loads(explain(lab, '-c', conf, '--json').stdout)
     text = explain(lab, '-c', conf).stdout
     stack.stop()
+    plan = stack.path('a1', 'state', 'plan')
+    os.remove(plan)
+    for put in (lambda: os.mkfifo(plan), lambda: os.symlink('/dev/zero', plan)):    # by an agent that was taken over
+        put()
+        explain(lab, '-c', conf, status=1)
+        os.remove(plan)
     assert {**told, 'from': ''} == {**preview, 'from': ''}, 'the preview is not what holds'
     by = {l['id']: l for l in told['links']}
     assert told['refused'] == 2 and by['outside']['refused'] == 'not in allow-list', told

@@ -27,6 +27,7 @@ static struct addresses *addresses;
 static struct guard *guard;
 static struct dns dns;
 static int64_t now_ns;
+static uint64_t max_pps = 4000;
 static struct rng_seed seed;
 
 static struct mono test_mono(const struct clock *c) { (void)c; return (struct mono){ now_ns }; }
@@ -50,7 +51,7 @@ new_guard(const char *network)
 	struct guard *g;
 	size_t bad;
 
-	ck_assert_int_eq(guard_new(&g, (char *[]){ (char *)network, (char *)"fd00::/8" }, 2, 100, &bad), 0);
+	ck_assert_int_eq(guard_new(&g, (char *[]){ (char *)network, (char *)"fd00::/8" }, 2, max_pps, &bad), 0);
 	return g;
 }
 
@@ -409,6 +410,44 @@ START_TEST(test_many_links)
 }
 END_TEST
 
+/* Names that a plan invents by the hundred do not drive the name server past what the host permits. */
+START_TEST(test_capped)
+{
+	static struct link l[100];
+	static char name[100][16];
+	int64_t until = clock_mono(clock_real()).ns + 10 * NS_PER_S;
+
+	max_pps = 40;				/* ten look-ups a second */
+	begin();
+	for (unsigned i = 0; i < 100; i++) {
+		snprintf(name[i], sizeof name[i], "n%u.test", i);
+		dns_add(&dns, name[i], DNS_A, 3600, "10.1.1.1");
+		add(&l[i], name[i], AF_INET, 80);
+	}
+	for (unsigned i = 0; i < 30; i++) {	/* three seconds by the clock that counts */
+		addresses_tick(addresses);
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		now_ns += NS_PER_S / 10;
+	}
+	while (dns.asked < 28 && clock_mono(clock_real()).ns < until)
+		event_base_loop(base, EVLOOP_ONCE);
+	ck_assert_uint_ge(dns.asked, 28);
+	ck_assert_uint_le(dns.asked, 3 + 31);
+	for (unsigned i = 0; i < 1000 && clock_mono(clock_real()).ns < until; i++) {
+		now_ns += NS_PER_S / 100;	/* and in the end each has its turn */
+		addresses_tick(addresses);
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+	while (dns.asked < 100 && clock_mono(clock_real()).ns < until)
+		event_base_loop(base, EVLOOP_ONCE);
+	ck_assert_uint_eq(dns.asked, 100);
+	for (unsigned i = 0; i < 100; i++)
+		address_fini(&l[i].address);
+	end();
+	max_pps = 4000;
+}
+END_TEST
+
 /* A link that goes while its name is being asked for. */
 START_TEST(test_gone_while_asked)
 {
@@ -437,7 +476,7 @@ main(void)
 {
 	const TTest *const tests[] = {
 		test_literal, test_time_to_live, test_etc_hosts, test_failures,
-		test_never_had_one, test_many_addresses, test_two_families, test_guard,
+		test_never_had_one, test_many_addresses, test_two_families, test_guard, test_capped,
 		test_many_links, test_gone_while_asked, NULL,
 	};
 

@@ -78,6 +78,7 @@ START_TEST(test_ports)
 {
 	refused(&tcp, "www.example.com", "needs a port");
 	refused(&tcp, "10.0.0.1", "needs a port");
+	refused(&tcp, "\x1b[2J.example", "'\\x1b[2J.example' needs a port");
 	refused(&tcp443, "h:0", "no port of 1..65535");
 	refused(&tcp443, "h:65536", "no port of 1..65535");
 	refused(&tcp443, "h:", "no port of 1..65535");

@@ -53,6 +53,32 @@ START_TEST(test_networks)
 }
 END_TEST
 
+/* All of IPv6 is not all there is: IPv4 needs a rule of its own, in whatever clothes it comes. */
+START_TEST(test_families_apart)
+{
+	static const char *const six[] = { "::/0", "::/80", "::/95", "::ffff:0:0/90", NULL };
+
+	for (unsigned i = 0; six[i] != NULL; i++) {
+		struct guard *g = make((const char *[]){ six[i], NULL }, 10);
+
+		ck_assert_msg(!allows(g, NULL, "192.0.2.1"), "%s", six[i]);
+		ck_assert_msg(!allows(g, NULL, "::ffff:192.0.2.1"), "%s", six[i]);
+		ck_assert_msg(!allows(g, "some.example", "127.0.0.1"), "%s", six[i]);
+		ck_assert_int_eq(allows(g, NULL, "2001:db8::1"), i == 0);
+		guard_free(g);
+	}
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		struct guard *g = make((const char *[]){ v6 ? "::ffff:0:0/96" : "0.0.0.0/0", NULL },
+		    10);
+
+		ck_assert(allows(g, NULL, "192.0.2.1"));
+		ck_assert(allows(g, NULL, "::ffff:192.0.2.1"));
+		ck_assert(!allows(g, NULL, "2001:db8::1"));
+		guard_free(g);
+	}
+}
+END_TEST
+
 START_TEST(test_never_allowed)
 {
 	static const char *const never[] = { "0.0.0.0", "0.1.2.3", "224.0.0.1", "255.255.255.255",
@@ -188,7 +214,7 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		test_networks, test_never_allowed, test_names, test_bad_rules, test_admit,
+		test_networks, test_families_apart, test_never_allowed, test_names, test_bad_rules, test_admit,
 		test_cap_of_a_plan, test_cap_of_packets, NULL,
 	};
 

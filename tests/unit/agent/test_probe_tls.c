@@ -185,6 +185,35 @@ START_TEST(test_bad)
 }
 END_TEST
 
+/* A server that shakes hands every second time fills no log. */
+START_TEST(test_fickle)
+{
+	uint16_t port = tlsserver_start(&server, "127.0.0.1", TLSSERVER_GOOD, 0, 0);
+	FILE *f = tmpfile();
+	char line[512];
+	unsigned lines = 0;
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_ge(dup2(fileno(f), STDERR_FILENO), 0);
+	begin("127.0.0.1", port, "", 2000);
+	for (unsigned i = 0; i < 20; i++) {
+		server.way = i % 2 == 0 ? TLSSERVER_SHUT : TLSSERVER_GOOD;
+		ck_assert_int_eq(bench_send(i), 0);
+		bench_wait(2 * i + 2);
+		ck_assert_uint_eq(result_of(i, PROBE_MORE)->causes,
+		    i % 2 == 0 ? CAUSE_BIT(CAUSE_TLS) : 0);
+	}
+	end();
+	tlsserver_stop(&server);
+	rewind(f);
+	while (fgets(line, sizeof line, f) != NULL)
+		lines += strstr(line, "TLS") != NULL;
+	ck_assert_uint_ge(lines, 2);
+	ck_assert_uint_le(lines, 4);
+	fclose(f);
+}
+END_TEST
+
 /* It ends before the step does: at 7/8 of the timeout. */
 START_TEST(test_stall)
 {
@@ -287,7 +316,7 @@ int
 main(void)
 {
 	const TTest *const tests[] = {
-		test_good, test_expired, test_server_name, test_bad, test_stall,
+		test_good, test_expired, test_server_name, test_bad, test_fickle, test_stall,
 		test_stall_delays_nobody, test_late_loop, test_refused_needs_no_tls,
 		test_bytes_are_bounded, NULL,
 	};

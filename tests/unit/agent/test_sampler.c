@@ -5,6 +5,7 @@
 
 #include <check.h>
 
+#include "common/batch.h"
 #include "common/clock.h"
 #include "suite.h"
 
@@ -126,6 +127,23 @@ START_TEST(test_duplicates)
 	ck_assert_uint_eq(out.rtt_100ns[0], 10);
 	ck_assert_uint_eq(cause(CAUSE_DUPLICATE), 101);
 	ck_assert_uint_eq(cause(CAUSE_TTL_EXCEEDED), 0);
+	sampler_fini(&s);
+}
+END_TEST
+
+/* However many a far side sends: a batch takes the sample. */
+START_TEST(test_flood_of_duplicates)
+{
+	struct batch_builder *b = batch_builder_new();
+
+	begin(1);
+	result(0, PROBE_REPLY, 0, 1000);
+	for (unsigned i = 0; i < CAUSE_COUNT_MAX + 1; i++)
+		result(0, PROBE_EXTRA, CAUSE_BIT(CAUSE_DUPLICATE), 0);
+	close_step(0);
+	ck_assert_uint_eq(cause(CAUSE_DUPLICATE), CAUSE_COUNT_MAX);
+	ck_assert_int_eq(batch_builder_add(b, &out), 0);
+	batch_builder_free(b);
 	sampler_fini(&s);
 }
 END_TEST
@@ -311,7 +329,7 @@ main(void)
 {
 	const TTest *const tests[] = {
 		test_all_answered, test_unanswered_is_a_timeout, test_late_within_the_step,
-		test_late_after_the_step, test_duplicates, test_refused_is_a_reply,
+		test_late_after_the_step, test_duplicates, test_flood_of_duplicates, test_refused_is_a_reply,
 		test_not_sent_is_not_loss, test_nothing_sent_is_not_observed,
 		test_socket_drops_and_sleep_excuse, test_two_steps_open,
 		test_tokens_that_mean_nothing, test_more_causes_than_fit, test_more, test_values, NULL,

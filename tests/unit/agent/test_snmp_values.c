@@ -278,6 +278,7 @@ START_TEST(test_names)
 {
 	struct snmp_value v = { .type = SNMP_TYPE_STRING, .text = (const uint8_t *)"eth0\0\0",
 		.len = 6 };
+	static uint8_t longest[256];
 
 	ck_assert(snmp_is_name(&v, "eth0"));
 	ck_assert(!snmp_is_name(&v, "eth"));
@@ -286,6 +287,12 @@ START_TEST(test_names)
 	ck_assert(snmp_is_name(&v, "eth0"));
 	v.type = SNMP_TYPE_NONE;
 	ck_assert(!snmp_is_name(&v, "eth0"));
+	/* what is longer than a name can be is none: it is not matched at all */
+	memset(longest, 'a', sizeof longest);
+	v = (struct snmp_value){ .type = SNMP_TYPE_STRING, .text = longest, .len = 255 };
+	ck_assert(snmp_is_name(&v, "*a"));
+	v.len = 256;
+	ck_assert(!snmp_is_name(&v, "*a"));
 }
 END_TEST
 

@@ -136,6 +136,11 @@ START_TEST(test_texts)
 	REFUSED(PROBE_SNMP, credential, "", "without a credential");
 	REFUSED(PROBE_SNMP, interface, "a\x1b[2J", "unprintable");
 	REFUSED(PROBE_SNMP, interface, longest, "unprintable");
+	/* control characters beyond ASCII, marks that turn the line round, and what is no UTF-8 */
+	REFUSED(PROBE_SNMP, interface, "a\xc2\x9b" "2J", "unprintable");
+	REFUSED(PROBE_SNMP, alias, "a\xe2\x80\xae" "b", "unprintable");
+	REFUSED(PROBE_SNMP, credential, "a\xc2\x9b" "2J", "without a credential");
+	REFUSED(PROBE_SNMP, alias, "\xe4", "unprintable");
 	REFUSED(PROBE_SNMP, interface, "", "without interface, host or oid");
 }
 END_TEST

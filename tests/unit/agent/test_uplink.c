@@ -354,15 +354,19 @@ START_TEST(test_clock)
 	pong(t1, t1, t1);			/* a second answer to the same */
 	ck_assert_int_eq(now().clock_rtt_ns, 30 * NS_PER_MS);
 	pass(S);
-	t1 = mono_now + wall_offset;
+	t1 += 3601 * S;				/* of the second ping: each left a second after the last */
 	ck_assert_uint_eq(count(FRAME_CLOCK_PING), 2);
 	pong(t1 + 1, t1, t1);			/* to nothing that we asked */
 	pong(t1, t1 + 10, t1);			/* it answered before it was asked */
 	ck_assert_int_eq(now().clock_rtt_ns, 30 * NS_PER_MS);
 	pass(S);
-	pong(mono_now + wall_offset, INT64_MIN, INT64_MAX);
+	pong(t1 + S, INT64_MIN, INT64_MAX);
 	pass(S);
-	pong(mono_now + wall_offset, INT64_MAX, INT64_MIN);
+	pong(t1 + 2 * S, INT64_MAX, INT64_MIN);
+	pass(10 * S);
+	ck_assert_uint_eq(count(FRAME_CLOCK_PING), 5);
+	/* in less time than the first, before there was any */
+	pong(t1 + 12 * S, INT64_MIN, INT64_MIN + 30 * NS_PER_MS);
 	ck_assert_int_eq(now().clock_rtt_ns, 30 * NS_PER_MS);
 	end();
 }
