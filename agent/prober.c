@@ -26,6 +26,7 @@
 #define ACTIONS_CLOCK 16		/* the clock is read again after so many */
 #define TICK_MAX_NS (10 * NS_PER_MS)
 #define TICK_MIN_NS (250 * NS_PER_US)
+#define TOGETHER_MIN (2 * SCHEDULE_TOGETHER)	/* requests in one tick */
 
 struct link {
 	struct prober *prober;
@@ -51,6 +52,7 @@ struct prober {
 	uint64_t plan_mpps;		/* packets in 1000 s that the plan asks for */
 	int64_t offset_ns;		/* of our grid: agents do not fire together */
 	int64_t tick_ns;		/* at least, between two wake-ups to send */
+	unsigned together;		/* requests that may leave in one of them */
 	int64_t armed_ns;		/* mono: when the next is to be; 0: none */
 	struct link **link;
 	size_t links;
@@ -69,11 +71,12 @@ wall_offset(const struct prober *pr)
 	return clock_wall(pr->env.clock).ns - clock_mono(pr->env.clock).ns;
 }
 
-/* Requests that fall due within a tick leave together: wake-ups are what a probe costs most. */
+/* Requests that fall due within a tick leave together: wake-ups are what a probe costs most.
+ * behind: there were too many for one. */
 static void
-arm(struct prober *pr, int64_t now)
+arm(struct prober *pr, int64_t now, bool behind)
 {
-	int64_t due = schedule_due(pr->schedule).ns, wait;
+	int64_t due = schedule_due(pr->schedule).ns, least = pr->tick_ns, wait;
 	struct timeval tv;
 
 	pr->armed_ns = 0;
@@ -81,8 +84,10 @@ arm(struct prober *pr, int64_t now)
 		evtimer_del(pr->tick);
 		return;
 	}
-	if (due < now + pr->tick_ns)
-		due = now + pr->tick_ns;
+	if (behind)
+		least = pr->tick_ns / 4 < TICK_MIN_NS ? TICK_MIN_NS : pr->tick_ns / 4;
+	if (due < now + least)
+		due = now + least;
 	pr->armed_ns = due;
 	wait = due - clock_mono(pr->env.clock).ns;
 	if (wait < 0)
@@ -92,12 +97,13 @@ arm(struct prober *pr, int64_t now)
 	evtimer_add(pr->tick, &tv);
 }
 
-/* The tick that suits the links: no two requests of one link in one, and few in all. */
+/* The tick that suits the links: no two requests of one link in one, and few in all; after a late
+ * one not more than twice as many. */
 static void
 choose_tick(struct prober *pr)
 {
 	int64_t tick = TICK_MAX_NS;
-	uint64_t mpps = 0;
+	uint64_t mpps = 0, usual;
 
 	for (size_t i = 0; i < pr->links; i++) {
 		const struct target *t = &pr->link[i]->target;
@@ -109,6 +115,8 @@ choose_tick(struct prober *pr)
 	if (mpps > 0 && (int64_t)(SCHEDULE_TOGETHER * 1000 * NS_PER_S / mpps) < tick)
 		tick = (int64_t)(SCHEDULE_TOGETHER * 1000 * NS_PER_S / mpps);
 	pr->tick_ns = tick < TICK_MIN_NS ? TICK_MIN_NS : tick;
+	usual = mpps * (uint64_t)pr->tick_ns / (1000 * NS_PER_S);
+	pr->together = 2 * usual > TOGETHER_MIN ? (unsigned)(2 * usual) : TOGETHER_MIN;
 }
 
 /* addresses: where the packets of a link go from now on */
@@ -292,6 +300,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	struct prober *pr = arg;
 	struct mono begin = clock_mono(pr->env.clock), now = begin;
 	struct schedule_action a;
+	unsigned sends = 0;
 
 	(void)fd;
 	(void)what;
@@ -302,15 +311,16 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		icmp_drain(pr->env.icmp);
 	if (schedule_closes(pr->schedule, now))
 		watch_drops(pr);
-	for (unsigned i = 1; i < ACTIONS_MAX; i++) {
+	for (unsigned i = 1; i < ACTIONS_MAX && sends < pr->together; i++) {
 		if (!schedule_next(pr->schedule, now, pr->tick_ns / 2, pr->wall_ns, &a))
 			break;
 		act(pr, &a, now);
+		sends += a.what == SCHEDULE_SEND;
 		if (i % ACTIONS_CLOCK == 0)
 			now = clock_mono(pr->env.clock);
 	}
 	probe_flush(&pr->env);
-	arm(pr, begin.ns);
+	arm(pr, begin.ns, sends == pr->together);
 }
 
 static void
@@ -473,7 +483,7 @@ prober_plan(struct prober *pr, const Linkwatch__Pb__Plan *plan, Linkwatch__Pb__P
 	log_notice("plan %016" PRIx64 ": %zu links, %u refused", plan->revision, pr->links,
 	    pr->refused);
 	choose_tick(pr);
-	arm(pr, clock_mono(pr->env.clock).ns - pr->tick_ns);
+	arm(pr, clock_mono(pr->env.clock).ns - pr->tick_ns, false);
 	*result = r;
 }
 
@@ -525,6 +535,7 @@ prober_new(struct prober **out, const struct prober_opts *opts)
 	pr->arg = opts->arg;
 	pr->schedule = schedule_new();
 	pr->tick_ns = TICK_MAX_NS;
+	pr->together = TOGETHER_MIN;
 	pr->offset_ns = (int64_t)rng_below(pr->env.rng, NS_PER_S);
 	pr->wall_ns = wall_offset(pr);
 	pr->tick = evtimer_new(pr->env.base, on_tick, pr);

@@ -9,6 +9,10 @@
  * A process that slept, or a loop that was late, never reads as loss: requests
  * that were not sent in time are left out and flagged, whole steps are reported
  * as not observed, and what was unanswered when it woke is LOCAL.
+ *
+ * Requests leave in groups, one for each wake-up: some 16 at most rates, and
+ * never more than twice as many as usual (32 at least).  What a late loop has to
+ * make up for leaves in several such groups, not in one burst.
  */
 #pragma once
 

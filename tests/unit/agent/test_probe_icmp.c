@@ -17,6 +17,24 @@
 #include "suite.h"
 
 static struct icmp *icmp;
+static int64_t moved_ns;
+
+/* The real clock, moved on. */
+static struct mono
+moved_mono(const struct clock *c)
+{
+	(void)c;
+	return (struct mono){ clock_mono(clock_real()).ns + moved_ns };
+}
+
+static struct wall
+moved_wall(const struct clock *c)
+{
+	(void)c;
+	return clock_wall(clock_real());
+}
+
+static const struct clock moved = { moved_mono, moved_wall };
 
 static void
 begin(const char *host)
@@ -25,6 +43,7 @@ begin(const char *host)
 	char why[320];
 
 	bench_begin();
+	bench.env.clock = &moved;
 	ck_assert_msg(icmp_new(&icmp, bench.env.clock, bench.env.rng, why, sizeof why) == 0,
 	    "%s", why);
 	bench.env.icmp = icmp;
@@ -274,14 +293,14 @@ END_TEST
 struct forger { int fd; uint8_t packet[2048]; ssize_t n; struct sockaddr_in from; };
 
 static void
-overhear(struct forger *f)
+overhear(struct forger *f, uint64_t token)
 {
 	struct pollfd p;
 
 	/* raw sockets see requests that arrive at this host */
 	f->fd = socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
 	ck_assert_int_ge(f->fd, 0);
-	ck_assert_int_eq(bench_send(0), 0);
+	ck_assert_int_eq(bench_send(token), 0);
 	p = (struct pollfd){ .fd = f->fd, .events = POLLIN };
 	do {
 		ck_assert_int_eq(poll(&p, 1, 2000), 1);
@@ -316,13 +335,50 @@ forge(struct forger *f, const char *from, int flip)
 	close(fd);
 }
 
+/* Sends one to this host, and reads on the wire what identifier it has. */
+static unsigned
+sent_id(uint64_t token)
+{
+	struct forger f;
+
+	overhear(&f, token);
+	close(f.fd);
+	return (unsigned)f.packet[24] << 8 | f.packet[25];
+}
+
+/* A minute long the same identifier, then another; a reply to the old one is one all the same. */
+START_TEST(test_identifier_rotates)
+{
+	unsigned id, last, others = 0;
+
+	net_begin();				/* where nobody else asks this host */
+	begin("127.0.0.1");
+	last = sent_id(0);
+	for (unsigned minute = 0; minute < 3; minute++) {
+		moved_ns += 59 * NS_PER_S;
+		ck_assert_uint_eq(sent_id(3 * minute + 1), last);
+		moved_ns += 2 * NS_PER_S;
+		id = sent_id(3 * minute + 2);
+		others += id != last;		/* by chance one of 65,536 is the same */
+		last = id;
+	}
+	ck_assert_uint_ge(others, 2);
+	bench_wait(7);
+	for (unsigned i = 0; i < 7; i++)
+		ck_assert_int_eq(bench.result[i].outcome, PROBE_REPLY);
+	end();
+	net_end();
+}
+END_TEST
+
 START_TEST(test_forged_and_repeated)
 {
 	struct forger f;
 	struct icmp_stat st;
 
+	net_begin();
 	begin("127.0.0.1");
-	overhear(&f);
+	overhear(&f, 0);
 	bench_wait(1);
 	ck_assert_int_eq(bench.result[0].outcome, PROBE_REPLY);
 	forge(&f, "127.0.0.5", -1);		/* from elsewhere */
@@ -344,6 +400,7 @@ START_TEST(test_forged_and_repeated)
 	ck_assert_uint_eq(st.foreign, 4);	/* the first, and each with its tag and no cookie */
 	close(f.fd);
 	end();
+	net_end();
 }
 END_TEST
 
@@ -403,7 +460,7 @@ main(void)
 {
 	const TTest *const tests[] = {
 		test_loopback, test_loopback_6, test_router, test_ping_socket, test_errors, test_options, test_source_and_device,
-		test_silence, test_not_sent, test_forged_and_repeated, test_late_loop,
+		test_silence, test_not_sent, test_identifier_rotates, test_forged_and_repeated, test_late_loop,
 		test_overflow, test_closed_probe_gets_nothing, NULL,
 	};
 
