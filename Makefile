@@ -99,6 +99,7 @@ unit_prog = $(word 4,$(subst /, ,$(patsubst $(BUILD)/%,x/%,$(1))))
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $$(call unit_lib,$$(firstword $$(subst /, ,$$*)))
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_$(firstword $(subst /, ,$*))) \
 	    $(if $(filter ctl/%,$*),$(LIBS_alertd)) $(LIBS_check) $(LIBS_common)
+$(BUILD)/tests/unit/%.o: override CPPFLAGS += -include tests/unit/unmarked.h
 unit-build: $(UNIT)
 
 -include tests/tests.mk
