@@ -31,6 +31,7 @@
 #define TICK_MAX_NS (10 * NS_PER_MS)
 #define LOOK_NS (100 * NS_PER_MS)	/* between looks at the socket while nothing is to be sent */
 #define SENDS_MAX 4096			/* in one tick: replies are to be read, too */
+#define SETTLE_NS (50 * NS_PER_MS)	/* before the first: see begin() */
 #define GRACE_NS (50 * NS_PER_MS)	/* what a kind may take to tell of a timeout */
 #define NOBODY "nobody"
 
@@ -354,10 +355,14 @@ tick_of(int64_t interval_ns, size_t n)
 	return tick < TICK_MIN_NS ? TICK_MIN_NS : tick > TICK_MAX_NS ? TICK_MAX_NS : tick;
 }
 
+/*
+ * Where nobody else has packets stamped, the kernel begins with it some time after it was asked
+ * to, and until then stamps a reply when it is read: a tick too late.
+ */
 static void
 begin(struct adhoc *a)
 {
-	static const struct timeval at_once = { 0 };
+	static const struct timeval soon = { .tv_usec = SETTLE_NS / NS_PER_US };
 	const struct adhoc_opts *o = a->opts;
 	size_t addresses = 0;
 	int64_t interval = adhoc_pace_interval((uint32_t)a->n, o->interval_ms * NS_PER_MS, o->rate);
@@ -368,12 +373,12 @@ begin(struct adhoc *a)
 		    o->interval_ms / 1e3);
 	a->tick_ns = tick_of(interval, a->n);
 	adhoc_pace_init(&a->pace, (uint32_t)a->n, o->count, o->interval_ms * NS_PER_MS, o->rate,
-	    clock_mono(a->env.clock));
+	    (struct mono){ clock_mono(a->env.clock).ns + SETTLE_NS });
 	for (size_t i = 0; i < a->n; i++)
 		addresses += a->target[i].probe.to_len > 0;
 	if (addresses == 0)
 		a->pace.round = a->pace.count;	/* nobody to send to */
-	evtimer_add(a->tick, &at_once);
+	evtimer_add(a->tick, &soon);
 }
 
 static void ask_more(struct adhoc *a);

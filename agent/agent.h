@@ -2,8 +2,9 @@
  * agent.h - all state of the process, and how its parts are wired.
  *
  * Samples flow prober -> batch -> spool -> uplink -> collector; plans flow
- * back.  One loop and one thread; nothing in it blocks.  The agent listens on
- * nothing and runs nothing.
+ * back.  One loop and one thread; nothing in it blocks but the disk, once a second
+ * (spool_put()): where a sync takes long, requests leave late meanwhile, and say
+ * so.  The agent listens on nothing and runs nothing.
  */
 #pragma once
 

@@ -83,7 +83,7 @@ print_what(FILE *f, const struct explain_link *l)
 static void
 print_snmp(FILE *f, const struct target *t)
 {
-	char text[1024];
+	char text[1024], from[NI_MAXHOST];
 
 	fprintf(f, "    reads: uptime");
 	if (t->interface != NULL)
@@ -94,7 +94,8 @@ print_snmp(FILE *f, const struct target *t)
 		fprintf(f, ", processor, memory and storage");
 	for (size_t i = 0; i < t->oids; i++)
 		fprintf(f, ", %s", t->oid[i].oid);
-	fprintf(f, "; credential '%s'\n", clean(text, t->credential));
+	fprintf(f, "; credential '%s'\n    from %s\n", clean(text, t->credential),
+	    source_text(t, from));
 }
 
 static void

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""tcp.py - what a TCP connect probe costs and how well it measures, beside the barest loop.
+"""tcp.py - what a TCP connect probe costs and how well it measures, beside the barest loop and a peer.
 
     tcp.py [--build DIR] [--quick]
 
@@ -7,7 +7,8 @@ Needs root: the emulator answers for 100 targets in a network namespace of this 
 tcp_cost.c runs the agent's own probe and the bare loop (socket, connect, epoll, close) by
 turns on one core, the emulator has the other.  One line of JSON for each row:
 
-    CPU        microseconds of CPU for each connect, 100 in flight, 1 ms away
+    CPU        microseconds of CPU for each connect, 100 in flight, 1 ms away; the peer is
+               blackbox_exporter, asked over eight connections, whose client is not counted
     RTT error  median RTT less the median of what the emulator did, 100 in flight, 20 ms away;
                in both lies what a packet takes to the emulator and back, some 50 us
 
@@ -17,13 +18,17 @@ Ends with status 0 when each row reached what it should.
 import argparse
 import csv
 import ctypes
+import http.client
 import json
 import os
+import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -35,6 +40,7 @@ from process import Program, tail, wait_for                             # noqa: 
 CLONE_NEWNET = 0x40000000
 TARGET, TARGETS, PORT, WINDOW = '10.200.1.1', 100, 443, 100
 TCP = '6'
+PEER, PEER_PORT, PEER_CLIENTS = 'prometheus-blackbox-exporter', 9115, 8
 
 
 def pin(pid, core):
@@ -97,22 +103,77 @@ def measure(build, who, probes):
     return figures
 
 
-def row(name, ours, peer, reach, unit):
-    ratio = ours / peer if peer > 0 else None
+def cpu_s(pid):
+    """User and system time of a process with all its threads."""
+    with open(f'/proc/{pid}/stat', encoding='utf-8') as f:
+        fields = f.read().rpartition(')')[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
+def answers(port):
+    with socket.socket() as s:
+        return s.connect_ex(('127.0.0.1', port)) == 0
+
+
+def ask_peer(probes, done):
+    """Has the peer probe so many times; those that it calls a success go to done."""
+    c = http.client.HTTPConnection('127.0.0.1', PEER_PORT, timeout=10)
+    for i in range(probes):
+        c.request('GET', f'/probe?module=connect&target=10.200.1.{i % TARGETS + 1}:{PORT}')
+        done.append(b'\nprobe_success 1\n' in c.getresponse().read())
+    c.close()
+
+
+def peer_cost(directory, probes):
+    """CPU microseconds of the peer for a probe; None: it is not installed."""
+    program = shutil.which(PEER)
+    if program is None:
+        return None
+    conf = os.path.join(directory, 'blackbox.yml')
+    with open(conf, 'w', encoding='ascii') as f:        # JSON is YAML
+        json.dump({'modules': {'connect': {'prober': 'tcp', 'timeout': '2s'}}}, f)
+    core = ['taskset', '-c', str(min(os.sched_getaffinity(0)))] if len(os.sched_getaffinity(0)) > 1 else []
+    peer = Program('blackbox', [*core, program, '--config.file', conf, '--web.listen-address', f'127.0.0.1:{PEER_PORT}'],
+                   os.path.join(directory, 'blackbox.out'))
+    peer.start()
+    try:
+        wait_for(lambda: answers(PEER_PORT), 10, 'the peer listens')
+        ask_peer(20, [])
+        done, begin = [], cpu_s(peer.pid)
+        clients = [threading.Thread(target=ask_peer, args=(probes // PEER_CLIENTS, done)) for _ in range(PEER_CLIENTS)]
+        for c in clients:
+            c.start()
+        for c in clients:
+            c.join()
+        spent = cpu_s(peer.pid) - begin
+    finally:
+        peer.stop()
+    if sum(done) != probes // PEER_CLIENTS * PEER_CLIENTS:
+        sys.exit(f'tcp.py: {PEER}: {sum(done)} of {probes} probes succeeded\n{tail(peer.log)}')
+    return spent * 1e6 / len(done)
+
+
+def row(name, ours, bare, reach, unit, **more):
+    """Against the bare loop: the peer, unless more has another one, which leaves it as the limit."""
+    ratio = ours / bare if bare > 0 else None
     reached = ratio is not None and ratio <= reach
-    print(json.dumps({'row': name, 'ours': round(ours, 2), 'peer': round(peer, 2), 'peer_name': 'bare connect loop',
+    print(json.dumps({'row': name, 'ours': round(ours, 2), 'peer': round(bare, 2), 'peer_name': 'bare connect loop',
                       'limit': None, 'ratio': None if ratio is None else round(ratio, 3), 'reach': reach,
-                      'reached': reached, 'unit': unit}), flush=True)
+                      'reached': reached, 'unit': unit, **more}), flush=True)
     return reached
 
 
-def cost(build, rounds, probes):
+def cost(build, directory, rounds, probes):
     cpu = {'ours': [], 'bare': []}
     for i in range(rounds):
         for who in ('ours', 'bare') if i % 2 == 0 else ('bare', 'ours'):
             cpu[who].append(measure(build, who, probes)['cpu_us'])
     ours, bare = (statistics.median(cpu[who]) for who in ('ours', 'bare'))
-    return row('CPU per TCP connect probe', ours, bare, 1.5, 'us CPU')
+    peer = peer_cost(directory, probes // 10)
+    note = f'{PEER} is not installed' if peer is None else f'{ours / peer:.3f} of {PEER}'
+    return row('CPU per TCP connect probe', ours, bare, 1.5, 'us CPU', limit=round(bare, 2),
+               limit_name='bare connect loop, which the ratio is to', peer=None if peer is None else round(peer, 2),
+               peer_name=PEER, note=note)
 
 
 def error(build, road, rounds, probes):
@@ -140,7 +201,7 @@ def main():
     subprocess.run(['ip', 'link', 'set', 'lo', 'up'], check=True)
     with tempfile.TemporaryDirectory(prefix='linkwatch-tcp.') as directory:
         with Road(build, directory, '1ms'):
-            reached = cost(build, 3 if args.quick else 9, 4000 if args.quick else 20000)
+            reached = cost(build, directory, 3 if args.quick else 9, 4000 if args.quick else 20000)
         with Road(build, directory, '20ms', log=True) as road:
             reached &= error(build, road, 3 if args.quick else 7, 2000)
     return 0 if reached else 1

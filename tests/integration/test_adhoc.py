@@ -8,6 +8,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import time
 
 from lab import HOST, SNMP, Stack, main, sh, test, wait_for
 from servers import Snmpd, TlsService
@@ -105,6 +106,16 @@ def late_is_lost_and_told(lab):
     o = objects(r)['203.0.113.1']
     assert o['sent'] == 0 and o['loss'] is None and o['causes'] == {'not-sent': 2}, o
     assert 'cannot send: Network is unreachable' in r.stderr, r.stderr
+
+
+@test
+def first_request_waits_for_the_stamps(lab):
+    """The kernel needs a moment before it stamps what comes in; without it the first RTT has a tick in it."""
+    wait_impair(lab, '10.200.9.2 delay=1ms')
+    begin = time.time_ns()
+    o = objects(probe(lab, 'icmp', '--json', '--count', '1', '10.200.9.2'))['10.200.9.2']
+    sent = int(seen(lab, '10.200.9.2')[0]['in_ns'])
+    assert o['received'] == 1 and sent - begin > 50_000_000, f'sent {(sent - begin) / 1e6:.1f} ms after the start'
 
 
 @test

@@ -159,8 +159,9 @@ END_TEST
 START_TEST(test_text_and_json)
 {
 	Linkwatch__Pb__Link l[] = { link_of("a", PROBE_ICMP, "10.0.0.1"),
-		link_of("\xff\x1b[31m", PROBE_ICMP, "10.0.0.1") };
-	Linkwatch__Pb__Link *v[] = { &l[0], &l[1] };
+		link_of("\xff\x1b[31m", PROBE_ICMP, "10.0.0.1"),
+		link_of("d", PROBE_SNMP, "10.0.0.2") };
+	Linkwatch__Pb__Link *v[] = { &l[0], &l[1], &l[2] };
 	Linkwatch__Pb__Plan plan;
 	struct explanation x;
 	struct guard *g;
@@ -168,11 +169,14 @@ START_TEST(test_text_and_json)
 	FILE *f = fmemopen(text, sizeof text, "w");
 	json_t *o;
 
-	explain(&x, &g, v, 2, &plan);
+	l[2].source = "10.0.0.9";
+	explain(&x, &g, v, 3, &plan);
 	explain_text(f, &x, NULL, "links.yaml", 42);
 	fclose(f);
 	ck_assert_ptr_nonnull(strstr(text, "a: icmp echo to 10.0.0.1\n"));
 	ck_assert_ptr_nonnull(strstr(text, "0.500 packets/s, 42 bytes/s"));
+	ck_assert_ptr_nonnull(strstr(text, "d: snmp over udp to 10.0.0.2"));
+	ck_assert_ptr_nonnull(strstr(text, "\n    from 10.0.0.9\n"));
 	ck_assert_ptr_nonnull(strstr(text, "No agent.yaml was read"));
 	ck_assert_ptr_nonnull(strstr(text, "\\xff\\x1b[31m: not a valid id"));
 	ck_assert_ptr_null(strchr(text, '\x1b'));
@@ -181,7 +185,7 @@ START_TEST(test_text_and_json)
 	fclose(f);
 	o = json_loads(text, 0, NULL);
 	ck_assert_ptr_nonnull(o);
-	ck_assert_uint_eq(json_array_size(json_object_get(o, "links")), 2);
+	ck_assert_uint_eq(json_array_size(json_object_get(o, "links")), 3);
 	ck_assert_str_eq(json_string_value(json_object_get(o, "plan")), "000000000000002a");
 	json_decref(o);
 	explain_free(&x);
