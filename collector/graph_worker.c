@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "collector/graph_worker.h"
@@ -24,6 +25,8 @@
 
 #define REQUEST_MAX (256 * 1024)
 #define FETCH_ROWS_MAX 20000
+#define LOCK_TRIES 100			/* a second in all: the writer holds a file for milliseconds */
+#define LOCK_WAIT_NS (10 * 1000 * 1000)
 
 struct answer {
 	uint32_t status;
@@ -117,15 +120,31 @@ collect(const rrd_info_t *info, struct answer *a)
 	}
 }
 
+/* The store is writing the file just now: librrd gives up at once.  Waits a little; once more? */
+static bool
+is_locked(unsigned *tries)
+{
+	static const struct timespec wait = { .tv_nsec = LOCK_WAIT_NS };
+
+	if (!rrd_test_error() || strstr(rrd_get_error(), "could not lock") == NULL ||
+	    ++*tries > LOCK_TRIES)
+		return false;
+	nanosleep(&wait, NULL);
+	return true;
+}
+
 static int
 draw(int argc, char **argv)
 {
 	struct answer a = { .status = 1 };
 	rrd_info_t *info;
+	unsigned tries = 0;
 	int rc;
 
-	rrd_clear_error();
-	info = rrd_graph_v(argc, argv);
+	do {
+		rrd_clear_error();
+		info = rrd_graph_v(argc, argv);
+	} while (info == NULL && is_locked(&tries));
 	if (info != NULL)
 		collect(info, &a);
 	if (a.body != NULL && a.len > 0 && a.len < GRAPH_ANSWER_MAX - 64) {
@@ -170,11 +189,14 @@ fetch(char **argv)
 	rrd_value_t *data = NULL;
 	char **names = NULL, *text = NULL;
 	size_t len = 0;
+	unsigned tries = 0;
 	FILE *f;
 	int rc;
 
-	rrd_clear_error();
-	rc = rrd_fetch_r(argv[1], argv[2], &from, &to, &step, &ds, &names, &data);
+	do {
+		rrd_clear_error();
+		rc = rrd_fetch_r(argv[1], argv[2], &from, &to, &step, &ds, &names, &data);
+	} while (rc != 0 && is_locked(&tries));
 	if (rc == 0 && (to - from) / (time_t)step <= FETCH_ROWS_MAX) {
 		f = open_memstream(&text, &len);
 		put_rows(f, from, to, step, ds, names, data);
