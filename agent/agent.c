@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -335,6 +336,7 @@ adopt_plan(struct agent *a, const Linkwatch__Pb__Plan *plan)
 	prober_plan(a->prober, plan, &result);
 	uplink_plan_result(a->uplink, result);
 	linkwatch__pb__plan_result__free_unpacked(result, NULL);
+	(void)malloc_trim(0);		/* what reading files and plans took goes back */
 }
 
 static Linkwatch__Pb__Plan *
