@@ -1,5 +1,5 @@
 /*
- * address.c - names, each with its address, on a heap by when to ask again.
+ * address.c - names, each with its address, and when to ask for it again.
  */
 #include "agent/address.h"
 
@@ -10,10 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "agent/guard.h"
 #include "agent/resolver.h"
 #include "agent/target.h"
+#include "agent/timers.h"
 #include "common/hashmap.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -33,54 +35,35 @@ struct address_name {
 	unsigned failures;		/* one after the other */
 	struct sockaddr_storage to;	/* port 0 */
 	socklen_t len;			/* 0: none */
-	int64_t due_ns;			/* mono; INT64_MAX while it is asked for */
-	size_t pos;			/* in the heap */
+	struct timer again;		/* mono; INT64_MAX while it is asked for */
+	LIST_ENTRY(address_name) others;
 };
 
 struct addresses {
 	struct addresses_opts opts;
 	struct event *timer;
 	struct hashmap *by_label;
-	struct address_name **heap;	/* every name, the first due on top */
-	size_t n, cap;
+	LIST_HEAD(, address_name) names;
+	size_t n;			/* of them */
+	struct timers timers;
 	uint64_t failures;
 	uint32_t failing;
 };
 
-/* ----------------------------------------------------------------- the heap */
+/* ------------------------------------------------------------------- its time */
 
-static void
-put(struct addresses *all, size_t pos, struct address_name *n)
+static int64_t
+first_due(const struct addresses *all)
 {
-	all->heap[pos] = n;
-	n->pos = pos;
-}
+	const struct timer *t = timers_first(&all->timers);
 
-static void
-sift(struct addresses *all, struct address_name *n)
-{
-	size_t pos = n->pos, child;
-
-	while (pos > 0 && all->heap[(pos - 1) / 2]->due_ns > n->due_ns) {
-		put(all, pos, all->heap[(pos - 1) / 2]);
-		pos = (pos - 1) / 2;
-	}
-	while ((child = 2 * pos + 1) < all->n) {
-		if (child + 1 < all->n &&
-		    all->heap[child + 1]->due_ns < all->heap[child]->due_ns)
-			child++;
-		if (all->heap[child]->due_ns >= n->due_ns)
-			break;
-		put(all, pos, all->heap[child]);
-		pos = child;
-	}
-	put(all, pos, n);
+	return t != NULL ? t->due_ns : INT64_MAX;
 }
 
 static void
 arm(struct addresses *all)
 {
-	int64_t due = all->n > 0 ? all->heap[0]->due_ns : INT64_MAX, wait;
+	int64_t due = first_due(all), wait;
 	struct timeval tv;
 
 	if (due == INT64_MAX) {
@@ -98,8 +81,7 @@ arm(struct addresses *all)
 static void
 set_due(struct address_name *n, int64_t due_ns)
 {
-	n->due_ns = due_ns;
-	sift(n->all, n);
+	timers_set(&n->all->timers, &n->again, due_ns);
 }
 
 static void
@@ -265,8 +247,8 @@ addresses_tick(struct addresses *all)
 {
 	int64_t now = clock_mono(all->opts.clock).ns;
 
-	while (all->n > 0 && all->heap[0]->due_ns <= now) {
-		struct address_name *n = all->heap[0];
+	while (first_due(all) <= now) {
+		struct address_name *n = timers_first(&all->timers)->owner;
 
 		if (all->opts.guard != NULL &&
 		    !guard_look(all->opts.guard, (struct mono){ now })) {
@@ -277,7 +259,7 @@ addresses_tick(struct addresses *all)
 		set_due(n, n->query != NULL ? INT64_MAX : now + QUEUE_FULL_NS);
 	}
 	arm(all);
-	return (struct mono){ all->n > 0 ? all->heap[0]->due_ns : INT64_MAX };
+	return (struct mono){ first_due(all) };
 }
 
 static void
@@ -305,15 +287,11 @@ name_new(struct addresses *all, const char *host, int family, char *label)
 	n->host = xstrdup(host);
 	n->label = label;
 	n->family = family;
-	n->due_ns = INT64_MIN;		/* at once */
+	n->again.owner = n;
 	hashmap_put(all->by_label, label, n);
-	if (all->n == all->cap) {
-		all->cap = all->cap > 0 ? 2 * all->cap : 16;
-		all->heap = xreallocarray(all->heap, all->cap, sizeof *all->heap);
-	}
-	n->pos = all->n++;
-	put(all, n->pos, n);
-	sift(all, n);
+	LIST_INSERT_HEAD(&all->names, n, others);
+	all->n++;
+	set_due(n, INT64_MIN);		/* at once */
 	addresses_tick(all);
 	return n;
 }
@@ -322,12 +300,10 @@ static void
 name_free(struct address_name *n)
 {
 	struct addresses *all = n->all;
-	struct address_name *last = all->heap[--all->n];
 
-	if (last != n) {
-		put(all, n->pos, last);
-		sift(all, last);
-	}
+	set_due(n, INT64_MAX);
+	LIST_REMOVE(n, others);
+	all->n--;
 	resolver_cancel(all->opts.resolver, n->query);
 	set_state(n, ADDRESS_ASKED);	/* out of the count */
 	hashmap_del(all->by_label, n->label);
@@ -395,16 +371,15 @@ void
 addresses_guard(struct addresses *all, struct guard *guard)
 {
 	int64_t now = clock_mono(all->opts.clock).ns;
+	struct address_name *n;
 
 	all->opts.guard = guard;
-	for (size_t i = 0; i < all->n; i++) {
-		struct address_name *n = all->heap[i];
+	LIST_FOREACH(n, &all->names, others) {
 		bool taken = n->len > 0 && !is_allowed(n, &n->to);
 
 		if (taken)
 			set_address(n, NULL);
-		/* it can only rise, past names that this walk has seen */
-		if (n->query == NULL && n->due_ns > now &&
+		if (n->query == NULL && n->again.due_ns > now &&
 		    (taken || n->state == ADDRESS_FORBIDDEN))
 			set_due(n, now);
 	}
@@ -441,6 +416,6 @@ addresses_free(struct addresses *all)
 		return;
 	event_free(all->timer);
 	hashmap_free(all->by_label);
-	free(all->heap);
+	timers_fini(&all->timers);
 	free(all);
 }

@@ -19,7 +19,7 @@
 #include "agent/snmp_port.h"
 #include "agent/snmp_secret.h"
 #include "agent/snmp_socket.h"
-#include "agent/snmp_timers.h"
+#include "agent/timers.h"
 #include "agent/snmp_vars.h"
 #include "agent/target.h"
 #include "common/mem.h"
@@ -45,7 +45,7 @@ struct entry {				/* a device and where it stands */
 	union snmp_address source;
 	socklen_t source_len;
 	uint32_t drops;			/* of the port when the poll began */
-	struct snmp_timer timer;
+	struct timer timer;
 	/* a poll that waits to begin */
 	bool ordered;
 	uint64_t token;
@@ -85,7 +85,7 @@ struct snmp_worker {
 	struct snmp_ids ids;
 	uint32_t random[RANDOMS];	/* ids to come */
 	unsigned randoms;
-	struct snmp_timers timers;
+	struct timers timers;
 	struct event *pump, *tick;
 	bool busy;			/* the sockets wake nobody, the tick fetches */
 	int64_t tick_ns;		/* when it comes; INT64_MAX: not at all */
@@ -155,7 +155,7 @@ excuse_windows(struct snmp_worker *w, int64_t late_ns)
 static void
 set_timer(struct snmp_worker *w, struct entry *e)
 {
-	snmp_timers_set(&w->timers, &e->timer, snmp_device_due(e->device));
+	timers_set(&w->timers, &e->timer, snmp_device_due(e->device));
 }
 
 /* ------------------------------------------------------ what the devices want */
@@ -415,7 +415,7 @@ send_all(struct snmp_worker *w)
 static int64_t
 next_due(const struct snmp_worker *w)
 {
-	const struct snmp_timer *first = snmp_timers_first(&w->timers);
+	const struct timer *first = timers_first(&w->timers);
 	int64_t due = first != NULL ? first->due_ns : INT64_MAX;
 
 	for (unsigned i = 0; i < LANES; i++) {
@@ -522,7 +522,7 @@ static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct snmp_worker *w = arg;
-	struct snmp_timer *t;
+	struct timer *t;
 	int64_t now, due = w->tick_ns;
 
 	(void)fd;
@@ -533,7 +533,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		receive(w, p);
 	now = now_of(w);
 	excuse_windows(w, now - due);
-	while ((t = snmp_timers_first(&w->timers)) != NULL && t->due_ns <= now) {
+	while ((t = timers_first(&w->timers)) != NULL && t->due_ns <= now) {
 		struct entry *e = t->owner;
 
 		snmp_device_tick(e->device, now,
@@ -654,7 +654,7 @@ entry_free(struct snmp_worker *w, struct entry *e)
 		TAILQ_REMOVE(&w->orders, e, orders);
 	leave_queue(w, e);
 	leave_window(w, e);
-	snmp_timers_set(&w->timers, &e->timer, INT64_MAX);
+	timers_set(&w->timers, &e->timer, INT64_MAX);
 	snmp_device_free(e->device);
 	snmp_port_leave(&w->ports, e->port);
 	w->entry[e->number - 1] = NULL;
@@ -717,7 +717,7 @@ snmp_worker_free(struct snmp_worker *w)
 	if (w->tick != NULL)
 		event_free(w->tick);
 	snmp_ids_fini(&w->ids);
-	snmp_timers_fini(&w->timers);
+	timers_fini(&w->timers);
 	snmp_secrets_free(&w->secrets);
 	free(w->entry);
 	free(w->buffers);

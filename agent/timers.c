@@ -1,28 +1,28 @@
 /*
- * snmp_timers.c - the heap, whose first element stands at 1.
+ * timers.c - the heap, whose first element stands at 1.
  */
-#include "agent/snmp_timers.h"
+#include "agent/timers.h"
 
 #include <stdlib.h>
 
 #include "common/mem.h"
 
 void
-snmp_timers_fini(struct snmp_timers *t)
+timers_fini(struct timers *t)
 {
 	free(t->heap);
-	*t = (struct snmp_timers){ 0 };
+	*t = (struct timers){ 0 };
 }
 
 static void
-put(struct snmp_timers *all, size_t pos, struct snmp_timer *t)
+put(struct timers *all, size_t pos, struct timer *t)
 {
 	all->heap[pos] = t;
 	t->pos = pos;
 }
 
 static void
-sift(struct snmp_timers *all, struct snmp_timer *t)
+sift(struct timers *all, struct timer *t)
 {
 	size_t pos = t->pos, child;
 
@@ -39,9 +39,9 @@ sift(struct snmp_timers *all, struct snmp_timer *t)
 }
 
 static void
-take_out(struct snmp_timers *all, struct snmp_timer *t)
+take_out(struct timers *all, struct timer *t)
 {
-	struct snmp_timer *last = all->heap[all->n--];
+	struct timer *last = all->heap[all->n--];
 
 	if (last != t) {
 		last->pos = t->pos;
@@ -51,7 +51,7 @@ take_out(struct snmp_timers *all, struct snmp_timer *t)
 }
 
 void
-snmp_timers_set(struct snmp_timers *all, struct snmp_timer *t, int64_t due_ns)
+timers_set(struct timers *all, struct timer *t, int64_t due_ns)
 {
 	t->due_ns = due_ns;
 	if (due_ns == INT64_MAX) {
@@ -69,8 +69,8 @@ snmp_timers_set(struct snmp_timers *all, struct snmp_timer *t, int64_t due_ns)
 	sift(all, t);
 }
 
-struct snmp_timer *
-snmp_timers_first(const struct snmp_timers *t)
+struct timer *
+timers_first(const struct timers *t)
 {
 	return t->n > 0 ? t->heap[1] : NULL;
 }
