@@ -6,7 +6,7 @@
 #   make break/mend stop and start the small service that make run watches
 #   make check      unit, scenario, simulator and fuzz-corpus tests, plain build
 #   make test       everything, also with sanitizers and the real servers
-#   make bench-agent  the agent's figures beside its peers'
+#   make bench-agent, bench-collector   figures beside the peers'
 #   BUILD=dir       build elsewhere     CC=clang    another compiler
 #   SAN=address,undefined               sanitizers
 SHELL := /bin/bash

@@ -110,6 +110,12 @@ web_redirect(struct web_req *q, const char *to)
 	web_answer(q, 303, NULL, NULL, 0);
 }
 
+bool
+web_sees(const struct session *who, const char *vendor)
+{
+	return *who->vendor == '\0' || strcmp(who->vendor, vendor) == 0;
+}
+
 /* --------------------------------------------------------------- dispatch */
 
 static bool

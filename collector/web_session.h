@@ -25,6 +25,7 @@ struct session {
 	uint8_t key[32];		/* SHA-256 of the cookie */
 	char user[SESSION_USER_MAX + 1];
 	enum web_role role;
+	char vendor[SESSION_USER_MAX + 1];	/* sees only what is this vendor's; "": everything */
 	char csrf[SESSION_TOKEN_LEN + 1];
 	struct mono opened, used;
 };

@@ -75,6 +75,9 @@ void web_answer_json(struct web_req *q, int code, json_t *json);
 void web_fail(struct web_req *q, int code, const char *word, const char *zh, const char *en);
 void web_redirect(struct web_req *q, const char *to);
 
+/* May the asker see what belongs to this vendor? Every answer that names a link, an agent or an incident asks. */
+bool web_sees(const struct session *who, const char *vendor);
+
 /* Handlers: web_page.c */
 void web_page_shell(struct web_req *q);
 void web_page_login(struct web_req *q);

@@ -94,23 +94,23 @@ sim: sim-build
 # --- end of the simulator
 
 # --- the bench: figures of the agent beside its peers' and the bare limits'
-#   make bench-agent                    everything (15 minutes, as root); BENCH=--quick for a look
+#   make bench-agent, bench-collector   everything (15 minutes, as root); BENCH=--quick for a look
 # tests/bench/X.c is a program of its own, with libagent at hand; LIBS_bench_X names more.  The
 # bare ones link nothing of ours, since their memory is compared.
 BENCH_BARE := $(BUILD)/tests/bench/rawping $(BUILD)/tests/bench/baretls
 BENCH_PROGRAMS := $(filter-out $(BENCH_BARE),$(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c))))
 LIBS_bench_snmp_netsnmp := -lnetsnmp
 LIBS_bench_baretls := -levent_openssl -levent -lssl -lcrypto
-.PHONY: bench-agent bench-build
+.PHONY: bench-agent bench-collector bench-build
 $(BENCH_BARE): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/common/mem.o
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_bench_$*)
 $(BENCH_PROGRAMS): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libagent.a $(BUILD)/libcommon.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_agent) $(LIBS_bench_$*) $(LIBS_common)
 bench-build: $(BENCH_BARE) $(BENCH_PROGRAMS) $(IMPAIR) $(JOURNAL_DUMP) programs
-bench-agent:
+bench-agent bench-collector: bench-%:
 	@conf/deps run bench
 	@$(MAKE) -j$$(nproc) bench-build
-	@/usr/bin/python3 tests/bench/run.py --build $(BUILD) $(BENCH)
+	@/usr/bin/python3 tests/bench/run.py --set $* --build $(BUILD) $(BENCH)
 # --- end of the bench
 
 test-programs: $$(TEST_PROGRAMS)

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""run.py - `make bench-agent`: every figure of the agent beside its peers' and the bare limits'.
+"""run.py - `make bench-agent`, `make bench-collector`: every figure beside its peers' and the bare limits'.
 
-Runs the row programs one after the other, prints one table and writes the rows to
-BUILD/bench/agent.json.  A figure that is missed fails nothing; a row that could not be
+Runs the row programs of one set one after the other, prints one table and writes the rows to
+BUILD/bench/SET.json.  A figure that is missed fails nothing; a row that could not be
 measured makes the status 1.  --quick looks for three minutes, the whole takes up to fifteen.
 
 A row program takes --build BUILD [--quick] and prints rows, one JSON object on a line:
@@ -21,9 +21,13 @@ import unicodedata
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 #          program       seconds at most: whole, quick; does it run beside those that follow?
-PROGRAMS = (('emulator.py', 120, 40, False), ('icmp.py', 500, 120, False), ('footprint.py', 240, 90, False),
-            ('loss.py', 380, 60, True), ('tcp.py', 150, 40, False), ('snmp.py', 150, 40, False),
-            ('spool.py', 180, 90, False))
+SETS = {
+    'agent': (('emulator.py', 120, 40, False), ('icmp.py', 500, 120, False), ('footprint.py', 240, 90, False),
+              ('loss.py', 380, 60, True), ('tcp.py', 150, 40, False), ('snmp.py', 150, 40, False),
+              ('spool.py', 180, 90, False)),
+    'collector': (('ingest.py', 300, 90, False), ('rrd.py', 200, 60, False), ('durable.py', 200, 60, False),
+                  ('graph.py', 120, 40, False), ('page.py', 120, 40, False)),
+}
 TOTAL_S, TOTAL_QUICK_S = 900, 240       # nothing runs longer than this in all
 COLUMNS = ('row', 'ours', 'peer', 'limit', 'ratio', 'reach', 'reached')
 WHOLE = ('spool.py', )                  # these know no --quick
@@ -132,7 +136,7 @@ def run_all(args):
     end = time.monotonic() + (TOTAL_QUICK_S if args.quick else TOTAL_S)
     done, beside = [], []
     try:
-        for name, whole_s, quick_s, is_beside in PROGRAMS:
+        for name, whole_s, quick_s, is_beside in SETS[args.set]:
             if not os.path.exists(os.path.join(HERE, name)) or (args.programs and name not in args.programs):
                 continue
             limit_s = min(quick_s if args.quick else whole_s, end - time.monotonic())
@@ -152,6 +156,7 @@ def run_all(args):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n', 1)[0])
+    p.add_argument('--set', choices=SETS, default='agent', help='whose figures')
     p.add_argument('-b', '--build', default=os.path.join(TOP, 'build'))
     p.add_argument('--quick', action='store_true', help='three minutes, for a look')
     p.add_argument('--ours', help='a command with the options of `linkwatch-agent probe icmp`, to measure that')
@@ -166,7 +171,7 @@ def main():
     rows = [r for p in programs for r in p.rows]
     failed = [f'{p.name}: {p.fault}' for p in programs if p.fault]
     os.makedirs(os.path.join(args.build, 'bench'), exist_ok=True)
-    with open(os.path.join(args.build, 'bench', 'agent.json'), 'w', encoding='utf-8') as f:
+    with open(os.path.join(args.build, 'bench', f'{args.set}.json'), 'w', encoding='utf-8') as f:
         json.dump(rows, f, ensure_ascii=False, indent=1)
     print()
     print_table(rows)

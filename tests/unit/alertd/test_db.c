@@ -628,11 +628,16 @@ START_TEST(killed_at_any_time)
 	db = NULL;
 	for (int round = 0; round < 20; round++) {
 		char why[200];
+		char first;
 		int64_t logs;
-		pid_t pid = fork();
+		int begun[2];
+		pid_t pid;
+		ck_assert_int_eq(pipe(begun), 0);
+		pid = fork();
 		if (pid == 0) {
 			char err[200];
-			uint64_t seq = 0;
+			uint64_t seq = 0, round_n = 0;
+			(void)close(begun[0]);
 			if (db_open(&db, path, err, sizeof(err)) != 0 || db_cursor(db, &seq) != 0)
 				_exit(1);
 			for (;;) {
@@ -640,8 +645,13 @@ START_TEST(killed_at_any_time)
 				db_batch_cursor(batch, ++seq);
 				if (db_commit(db, batch, NULL, NULL) != 0)
 					_exit(2);
+				if (round_n++ == 0 && write(begun[1], "", 1) != 1)
+					_exit(3);
 			}
 		}
+		(void)close(begun[1]);
+		ck_assert_int_eq(read(begun[0], &first, 1), 1);
+		(void)close(begun[0]);
 		usleep((useconds_t)(2000 + round * 3700));
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
