@@ -18,6 +18,7 @@
 
 #include "collector/heartbeat.h"
 #include "collector/session.h"
+#include "collector/supervisor.h"
 #include "common/collector_conf.h"
 #include "common/crc32c.h"
 #include "common/links.h"
@@ -37,6 +38,7 @@ struct ingest {
 	struct disk *disk;
 	struct hub *hub;
 	struct ssl_ctx_st *ctx;
+	struct tls_tickets *tickets;
 	struct tls_server *server;
 	uint32_t trust;			/* trust_of() as of the context */
 	bool reconnect;			/* end every session with the next tick */
@@ -53,8 +55,11 @@ new_context(const struct ingest *in, char *why, size_t n)
 {
 	const struct collector_listen_conf *l = &in->conf->listen;
 	struct tls_files files = { .ca = l->ca, .cert = l->cert, .key = l->key, .crl = l->crl };
+	struct ssl_ctx_st *ctx = tls_context_new(&files, true, why, n);
 
-	return tls_context_new(&files, true, why, n);
+	if (ctx != NULL)
+		tls_context_tickets(ctx, in->tickets);
+	return ctx;
 }
 
 /* A checksum of the files that say whom we believe: CA and CRL. */
@@ -279,6 +284,7 @@ listen_tls(struct ingest *in, char *why, size_t n)
 		.max_conns = (int)l->max_conns };
 
 	in->trust = trust_of(in);
+	in->tickets = tls_tickets_new(supervisor_kept_fd());
 	in->ctx = new_context(in, why, n);
 	if (in->ctx == NULL)
 		return -EINVAL;
@@ -339,6 +345,7 @@ ingest_fini(struct ingest *in)
 	in->commit = NULL;
 	hub_close(in->hub, in->status == 0);
 	SSL_CTX_free(in->ctx);
+	tls_tickets_free(in->tickets);
 	for (size_t i = 0; i < sizeof ev / sizeof ev[0]; i++)
 		if (ev[i] != NULL)
 			event_free(ev[i]);

@@ -12,6 +12,7 @@
 struct tls_conn_opts {
 	int handshake_ms, idle_ms;
 	size_t queue_max;
+	int64_t ticket_ns;
 	const struct conn_handler *h;	/* borrowed */
 	void *arg;
 	/* A listener's: the connection is about to be freed.  NULL: a client's. */

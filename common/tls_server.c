@@ -130,7 +130,7 @@ tls_listen(struct tls_server **out, struct event_base *base, struct ssl_ctx_st *
 	s->conn = xcalloc(s->max, sizeof *s->conn);
 	s->o = (struct tls_conn_opts){
 		.handshake_ms = opts->handshake_ms, .idle_ms = opts->idle_ms,
-		.queue_max = opts->queue_max, .h = h, .arg = arg, .gone = server_conn_gone,
+		.queue_max = opts->queue_max, .ticket_ns = opts->ticket_ns, .h = h, .arg = arg, .gone = server_conn_gone,
 		.owner = s,
 	};
 	tls_conn_defaults(&s->o);
