@@ -53,6 +53,7 @@ struct tls_conn {
 	enum role expect;		/* clients: ROLE_NOBODY is any */
 	char expect_id[ID_MAX + 1];
 	char *far;			/* owned; clients: whose session to resume */
+	size_t slot;			/* servers: place in the owner's array */
 	struct mono ticket_at;		/* servers: of the last ticket */
 	char address[64];
 	char why[256];			/* of FAILED, and what the verifier found */
@@ -213,6 +214,42 @@ check_peer(struct tls_conn *c, struct identity *peer)
 		return -EACCES;
 	}
 	return 0;
+}
+
+/* What a full handshake would say now of the chain that the peer sent, in c->why: 1, or not. */
+static int
+verify_again(struct tls_conn *c, SSL_CTX *ctx)
+{
+	SSL *ssl = bufferevent_openssl_get_ssl(c->bev);
+	X509_STORE_CTX *v = X509_STORE_CTX_new();
+	int r = 0;
+
+	snprintf(c->why, sizeof c->why, "its certificate cannot be verified");
+	if (v != NULL && X509_STORE_CTX_init(v, SSL_CTX_get_cert_store(ctx),
+	    SSL_get0_peer_certificate(ssl), SSL_get_peer_cert_chain(ssl)) == 1 &&
+	    X509_STORE_CTX_set_default(v, "ssl_client") == 1 &&
+	    X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(v), SSL_CTX_get0_param(ctx)) == 1 &&
+	    X509_STORE_CTX_set_ex_data(v, SSL_get_ex_data_X509_STORE_CTX_idx(), ssl) == 1) {
+		X509_STORE_CTX_set_verify_cb(v, verify_callback);
+		r = X509_verify_cert(v);
+	}
+	X509_STORE_CTX_free(v);
+	ERR_clear_error();
+	return r;
+}
+
+void
+tls_conn_recheck(struct conn *conn, SSL_CTX *ctx)
+{
+	struct tls_conn *c = (struct tls_conn *)conn;
+	char why[sizeof c->why];
+
+	/* One whose session was resumed sent no chain: if it needs more than its own certificate it
+	 * fails here, and comes back by a full handshake. */
+	if (c->state != OPEN || verify_again(c, ctx) == 1)
+		return;
+	memcpy(why, c->why, sizeof why);
+	conn_fail(c, "%s", why);
 }
 
 /* --------------------------------------------------------------- the loop */
@@ -474,6 +511,18 @@ static const struct conn_ops tls_conn_ops = {
 	.send = tls_send, .queued = tls_queued, .pause = tls_pause, .close = tls_close,
 	.address = tls_address,
 };
+
+size_t
+tls_conn_slot(const struct conn *conn)
+{
+	return ((const struct tls_conn *)conn)->slot;
+}
+
+void
+tls_conn_set_slot(struct conn *conn, size_t slot)
+{
+	((struct tls_conn *)conn)->slot = slot;
+}
 
 bool
 tls_conn_is_resumed(const struct conn *conn)

@@ -59,7 +59,12 @@ int tls_listen(struct tls_server **out, struct event_base *, struct ssl_ctx_st *
     const struct tls_server_opts *, const struct conn_handler *h, void *arg,
     char *err, size_t n);
 uint16_t tls_server_port(const struct tls_server *);
-void tls_server_context(struct tls_server *, struct ssl_ctx_st *);	/* for new connections */
+/*
+ * For new connections from now on.  If it believes others than the one before (CA, CRL), each open
+ * connection is judged anew, some in each pass of the loop: whom it would not let in now is closed.
+ * true: that has begun.
+ */
+bool tls_server_context(struct tls_server *, struct ssl_ctx_st *);
 size_t tls_server_conns(const struct tls_server *);	/* open, shaking hands or closing */
 /* Did this connection resume a session?  From opened() on. */
 bool tls_conn_is_resumed(const struct conn *);

@@ -52,6 +52,7 @@ struct memory {
 
 struct resume {				/* of one context */
 	struct tls_tickets *tickets;	/* borrowed; a server's */
+	uint8_t trust[32];		/* digest of its CA certificates and CRLs */
 	int64_t lists_until_ns;		/* the earliest nextUpdate of its CRLs */
 	struct memory memory[MEMORY];	/* a client's; the last used first */
 };
@@ -337,21 +338,26 @@ int
 tls_resume_init(SSL_CTX *ctx, bool server)
 {
 	struct resume *r = xcalloc(1, sizeof *r);
-	uint8_t trust[32];
 
 	if (SSL_CTX_set_ex_data(ctx, ex_index(), r) != 1) {
 		free(r);
 		return -ENOMEM;
 	}
 	/* OpenSSL itself ignores a ticket of another session context. */
-	if (digest_trust(ctx, trust, &r->lists_until_ns) != 0 ||
-	    SSL_CTX_set_session_id_context(ctx, trust, sizeof trust) != 1)
+	if (digest_trust(ctx, r->trust, &r->lists_until_ns) != 0 ||
+	    SSL_CTX_set_session_id_context(ctx, r->trust, sizeof r->trust) != 1)
 		return -ENOMEM;
 	if (!server) {
 		SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 		SSL_CTX_sess_set_new_cb(ctx, on_new_session);
 	}
 	return 0;
+}
+
+bool
+tls_resume_same_trust(const SSL_CTX *a, const SSL_CTX *b)
+{
+	return memcmp(resume_of(a)->trust, resume_of(b)->trust, sizeof resume_of(a)->trust) == 0;
 }
 
 void

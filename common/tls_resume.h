@@ -34,5 +34,7 @@ int tls_resume_init(SSL_CTX *, bool server);
 void tls_resume_offer(SSL *, const char *key);
 /* The handshake failed for what was said in it: the session will not be offered again. */
 void tls_resume_forget(SSL_CTX *, const char *key);
+/* Do both believe the same CA certificates and lists? */
+bool tls_resume_same_trust(const SSL_CTX *, const SSL_CTX *);
 /* The key that OpenSSL's callback has for a connection, or NULL; conn_tls.c knows. */
 const char *tls_resume_key(const SSL *);

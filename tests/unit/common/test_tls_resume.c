@@ -186,6 +186,49 @@ START_TEST(list_expires)
 }
 END_TEST
 
+/* A new list is applied to who is connected: in full, by resumption, and to nobody else. */
+START_TEST(revoked_while_connected)
+{
+	SSL_CTX *ctx[50];
+	struct conn *c[50];
+	char id[8], why[64];
+
+	start_server((struct tls_server_opts){ .max_conns = 60 });
+	for (int i = 0; i < 50; i++) {
+		snprintf(id, sizeof id, "b%d", i);
+		ctx[i] = agent_context(id, 100 + i, 0);
+		if (i % 2 == 0)
+			ck_assert(!comes_in(ctx[i], id));
+	}
+	client_side.opened = server_side.opened = client_side.closed = server_side.closed = 0;
+	for (int i = 0; i < 50; i++) {
+		c[i] = connect_with(ctx[i], ROLE_COLLECTOR, "c1");
+		wait_for(&client_side.opened, i + 1);
+		wait_for(&server_side.opened, i + 1);
+		ck_assert(tls_conn_is_resumed(server_side.conn) == (i % 2 == 0));
+	}
+	for (int i = 0; i < 50; i += 17) {		/* 0, 17, 34 */
+		testcert_save_crl(&ca, 100 + i, dir, "crl.pem");
+		server_uses(context("collector", true, path("crl.pem")));
+		wait_for(&server_side.closed, 1 + i / 17);
+		snprintf(why, sizeof why, "certificate of agent b%d: certificate revoked", i);
+		ck_assert_str_eq(server_side.why, why);
+		wait_for(&client_side.closed, 1 + i / 17);
+		c[i] = NULL;
+	}
+	for (int i = 0; i < 50; i++)
+		if (c[i] != NULL)
+			ck_assert_int_eq(conn_send(c[i], FRAME_BATCH, "x", 1), 0);
+	wait_for(&server_side.frames, 47);
+	ck_assert_int_eq(server_side.closed, 3);
+	for (int i = 0; i < 50; i++) {
+		if (c[i] != NULL)
+			conn_close(c[i]);
+		SSL_CTX_free(ctx[i]);
+	}
+}
+END_TEST
+
 START_TEST(ca_changed)
 {
 	SSL_CTX *a2 = agent_context("a2", 8, 0);
@@ -335,6 +378,7 @@ main(void)
 	tcase_add_test(tc, expired_since);
 	tcase_add_test(tc, revoked_since);
 	tcase_add_test(tc, list_expires);
+	tcase_add_test(tc, revoked_while_connected);
 	tcase_add_test(tc, ca_changed);
 	tcase_add_test(tc, keys);
 	tcase_add_test(tc, a_new_ticket_for_who_stays);
