@@ -107,10 +107,12 @@ sim: sim-build
 #   make bench-agent, bench-collector   everything (15 minutes, as root); BENCH=--quick for a look
 # tests/bench/X.c is a program of its own, with libagent at hand; LIBS_bench_X names more.  The
 # bare ones link nothing of ours, since their memory is compared.
-BENCH_BARE := $(BUILD)/tests/bench/rawping $(BUILD)/tests/bench/baretls
+BENCH_BARE := $(patsubst %,$(BUILD)/tests/bench/%,rawping baretls baresink barehands)
 BENCH_PROGRAMS := $(filter-out $(BENCH_BARE),$(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c))))
 LIBS_bench_snmp_netsnmp := -lnetsnmp
 LIBS_bench_baretls := -levent_openssl -levent -lssl -lcrypto
+LIBS_bench_baresink := $(LIBS_bench_baretls)
+LIBS_bench_barehands := -lssl -lcrypto
 .PHONY: bench-agent bench-collector bench-build
 $(BENCH_BARE): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/common/mem.o
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_bench_$*)
