@@ -12,6 +12,14 @@
 static char *dir, *jdir, *out_path;
 static const char *bent_name;		/* NULL: as the agent has it */
 
+/* A batch whose link has a name that no agent of ours would send. */
+static void
+bend_name(Linkwatch__Pb__Batch *b)
+{
+	free(b->link[0]);
+	b->link[0] = xstrdup(bent_name);
+}
+
 static void
 append_at(struct journal *j, const char *agent, const struct test_batch *t, int64_t wall_ns)
 {
@@ -28,14 +36,6 @@ append_at(struct journal *j, const char *agent, const struct test_batch *t, int6
 	ck_assert_int_eq(journal_append(j, JREC_BATCH, (struct wall){ wall_ns }, rec, n, NULL), 0);
 	free(rec);
 	free(p);
-}
-
-/* A batch whose link has a name that no agent of ours would send. */
-static void
-bend_name(Linkwatch__Pb__Batch *b)
-{
-	free(b->link[0]);
-	b->link[0] = xstrdup(bent_name);
 }
 
 static void
