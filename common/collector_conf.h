@@ -18,12 +18,17 @@ struct collector_listen_conf {
 	int64_t port;			/* 0: the kernel chooses */
 	char *ca, *cert, *key, *crl;	/* crl: NULL none */
 	int64_t max_conns;
+	int64_t handshakes;		/* at a time */
+	int64_t waiting;		/* connections that wait for theirs */
 };
 
 struct collector_ingest_conf {
 	int64_t commit_ns;		/* how long a batch may wait for its fdatasync */
 	int64_t window;			/* batches of one agent in flight */
 	int64_t past_ns, future_ns;	/* how far a sample may lie from our clock */
+	int64_t agent_bytes, agent_batches, agent_samples;	/* of one agent in a second */
+	int64_t agent_sessions;		/* of one agent in a minute */
+	int64_t pending_bytes;		/* that wait for the disk, of all */
 };
 
 struct collector_journal_conf {
