@@ -251,8 +251,9 @@ on_opened(void *arg, struct conn *conn, const struct identity *peer)
 {
 	struct load_agent *a = arg;
 
-	(void)conn, (void)peer;
+	(void)peer;
 	a->state = AGENT_GREETING;
+	a->fleet->stat.resumed += !a->bad && tls_conn_is_resumed(conn);
 	agent_hello(a);
 }
 
