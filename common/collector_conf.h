@@ -38,10 +38,13 @@ struct collector_journal_conf {
 	double reader_share;		/* of max_bytes, that a slow reader may hold back on top */
 };
 
+/* How long a link's RRD file has each resolution; 0: not at all. */
+struct collector_keep_conf { int64_t detail_ns, minutes_ns, ten_minutes_ns, hours_ns, six_hours_ns; };
+
 struct collector_store_conf {
 	int64_t rows;			/* gathered for a file before they are written */
 	int64_t age_ns;			/* or when the oldest waits so long */
-	int64_t detail_a_ns, detail_b_ns, detail_c_ns;	/* every step is kept so long, by class */
+	struct collector_keep_conf keep[3];	/* of links of class A, B, C */
 };
 
 struct collector_web_conf {
