@@ -46,7 +46,7 @@ page_exists(struct web_req *q)
 	char *end;
 
 	if (q->path.n == 3)		/* link/AGENT/LINK */
-		return live_find(q->web->live, q->path.seg[1], q->path.seg[2]) != NULL;
+		return web_find_link(q, q->path.seg[1], q->path.seg[2]) != NULL;
 	if (q->path.n == 2)		/* incident/N */
 		return strspn(q->path.seg[1], "0123456789") == strlen(q->path.seg[1]) &&
 		    strtoull(q->path.seg[1], &end, 10) > 0 && strlen(q->path.seg[1]) < 19;
