@@ -49,6 +49,7 @@ usage(FILE *f)
 	    "       linkwatch-collector [-c FILE] journal verify | stat | export [OPTIONS] AGENT/LINK\n"
 	    "       linkwatch-collector [-c FILE] rebuild --link AGENT/LINK\n"
 	    "       linkwatch-collector passwd FILE USER [ROLE]\n"
+	    "       linkwatch-collector token add | list | revoke FILE ...\n"
 	    "  -c FILE  configuration (" CONF_DEFAULT ")\n"
 	    "  -n       check the configuration and links.yaml, then exit\n"
 	    "  -V       print the version\n"
@@ -201,6 +202,8 @@ run_command(const struct options *o, int argc, char **argv)
 
 	if (strcmp(argv[0], "passwd") == 0)
 		return web_passwd_main(argc, argv);
+	if (strcmp(argv[0], "token") == 0)
+		return web_token_main(argc, argv);
 	if (strcmp(argv[0], "journal") != 0 && strcmp(argv[0], "rebuild") != 0) {
 		fprintf(stderr, "linkwatch-collector: no command '%s'\n", argv[0]);
 		usage(stderr);
