@@ -64,7 +64,7 @@ struct hub {
 	bool stalled;
 	int stall_reason;
 	struct wall stalled_at;
-	struct mono alive_at, checkpoint_at;
+	struct mono alive_at, checkpoint_at, head_told_at;
 	struct hub_stat stat;
 };
 

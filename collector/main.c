@@ -23,6 +23,7 @@
 #include "collector/shelf.h"
 #include "collector/store.h"
 #include "collector/supervisor.h"
+#include "collector/tail.h"
 #include "collector/web.h"
 #include "common/collector_conf.h"
 #include "common/links.h"
@@ -46,7 +47,8 @@ usage(FILE *f)
 {
 	fprintf(f,
 	    "usage: linkwatch-collector [-nVh] [-c FILE]\n"
-	    "       linkwatch-collector [-c FILE] journal verify | stat | export [OPTIONS] AGENT/LINK\n"
+	    "       linkwatch-collector [-c FILE] journal verify | stat | export --link AGENT/LINK [OPTIONS]\n"
+	    "       linkwatch-collector [-c FILE] tail [--link AGENT/LINK]... [--agent AGENT]... [--json]\n"
 	    "       linkwatch-collector [-c FILE] rebuild --link AGENT/LINK\n"
 	    "       linkwatch-collector passwd FILE USER [ROLE]\n"
 	    "       linkwatch-collector token add | list | revoke FILE ...\n"
@@ -131,7 +133,8 @@ supervise(const struct options *o, const struct collector_conf *conf)
 {
 	static const char *const all[] = { "ingest", "store", "web", NULL };
 	static const char *const no_web[] = { "ingest", "store", NULL };
-	struct supervisor_opts so = { .conf_path = o->conf, .role = conf->web.enabled ? all : no_web };
+	struct supervisor_opts so = { .conf_path = o->conf, .keeper = "ingest",
+		.role = conf->web.enabled ? all : no_web };
 	int r = check(conf);
 
 	if (r != 0 || make_dirs(conf) != 0)
@@ -194,17 +197,32 @@ rebuild(const struct collector_conf *conf, int argc, char **argv)
 }
 
 static int
+run_journal_tool(const struct options *o, int argc, char **argv)
+{
+	struct journal_place place;
+	int r = journal_place_find(&place, o->conf, &argc, argv);
+
+	if (r == 0)
+		r = journal_tool(&place, argc - 1, argv + 1);
+	journal_place_fini(&place);
+	return r;
+}
+
+static int
 run_command(const struct options *o, int argc, char **argv)
 {
 	struct collector_conf *conf;
-	int status = 2;
-	char *dir;
+	int status;
 
 	if (strcmp(argv[0], "passwd") == 0)
 		return web_passwd_main(argc, argv);
 	if (strcmp(argv[0], "token") == 0)
 		return web_token_main(argc, argv);
-	if (strcmp(argv[0], "journal") != 0 && strcmp(argv[0], "rebuild") != 0) {
+	if (strcmp(argv[0], "tail") == 0)
+		return tail_main(o->conf, argc, argv);
+	if (strcmp(argv[0], "journal") == 0)
+		return run_journal_tool(o, argc, argv);
+	if (strcmp(argv[0], "rebuild") != 0) {
 		fprintf(stderr, "linkwatch-collector: no command '%s'\n", argv[0]);
 		usage(stderr);
 		return 2;
@@ -212,13 +230,7 @@ run_command(const struct options *o, int argc, char **argv)
 	conf = load_conf(o->conf);
 	if (conf == NULL)
 		return 1;
-	if (argv[0][0] == 'j') {
-		dir = collector_conf_path(conf, "journal");
-		status = journal_tool(dir, argc - 1, argv + 1);
-		free(dir);
-	} else {
-		status = rebuild(conf, argc, argv);
-	}
+	status = rebuild(conf, argc, argv);
 	collector_conf_free(conf);
 	return status;
 }

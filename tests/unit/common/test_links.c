@@ -263,6 +263,57 @@ START_TEST(test_references)
 }
 END_TEST
 
+#define TWO "links:\n  - {id: x, agent: a1, probe: icmp, target: h.example}\n" \
+	"  - {id: y, agent: a2, probe: icmp, target: h.example, reverse: a1/x}\n"
+
+START_TEST(test_pairs)
+{
+	Linkwatch__Pb__Plan *p = right(HEAD TWO "  - {id: z, agent: a1, probe: icmp, target: h}\n"), *part;
+
+	/* one of the two names the other, or both do */
+	ck_assert_str_eq(p->link[0]->reverse, "a2/y");
+	ck_assert_str_eq(p->link[1]->reverse, "a1/x");
+	ck_assert_str_eq(p->link[2]->reverse, "");
+	part = links_for_agent(p, "a1");
+	ck_assert_str_eq(part->link[0]->reverse, "");
+	links_free(part);
+	links_free(p);
+	links_free(right(HEAD "links:\n"
+	    "  - {id: x, agent: a1, probe: tcp, target: h, port: 1, reverse: a2/x}\n"
+	    "  - {id: x, agent: a2, probe: tcp, target: h, port: 2, reverse: a1/x}\n"));
+}
+END_TEST
+
+START_TEST(test_bad_pairs)
+{
+	wrong_link("probe: icmp, target: h.example, reverse: a2/x",
+	    "l.yaml:7:65: link 'x' names reverse 'a2/x', which is not defined; name it as AGENT/LINK\n");
+	wrong_link("probe: icmp, target: h.example, reverse: x",
+	    "l.yaml:7:65: link 'x' names reverse 'x', which is not defined; name it as AGENT/LINK\n");
+	wrong_link("probe: icmp, target: h.example, reverse: \"../a1/x\"",
+	    "l.yaml:7:65: link 'x' names reverse '../a1/x', which is not defined; name it as "
+	    "AGENT/LINK\n");
+	wrong_link("probe: icmp, target: h.example, reverse: a1/x",
+	    "l.yaml:7:65: link 'x' names reverse 'a1/x', which is of the same agent: the way back is "
+	    "measured from the other end\n");
+	wrong_link("probe: snmp, target: h.example, credential: k, host: true, reverse: a1/x",
+	    "l.yaml:7:92: 'reverse' means nothing to link 'x' of probe snmp\n"
+	    "l.yaml:7:92: link 'x' names reverse 'a1/x', which is of the same agent: the way back is "
+	    "measured from the other end\n");
+	wrong(HEAD TWO "  - {id: z, agent: a2, probe: tcp, target: h, port: 1, reverse: a1/x}\n",
+	    "l.yaml:9:65: link 'z' names reverse 'a1/x', which is of another kind of probe: both ways "
+	    "are measured alike\n");
+	wrong(HEAD TWO "  - {id: z, agent: a2, probe: icmp, target: h, reverse: a1/x}\n",
+	    "l.yaml:9:57: link 'z' names reverse 'a1/x', which has another link for its way back\n");
+	/* x: a2/y, y: a1/z: the file cannot mean both */
+	wrong(HEAD "links:\n  - {id: x, agent: a1, probe: icmp, target: h, reverse: a2/y}\n"
+	    "  - {id: y, agent: a2, probe: icmp, target: h, reverse: a1/z}\n"
+	    "  - {id: z, agent: a1, probe: icmp, target: h}\n",
+	    "l.yaml:8:57: link 'y' names reverse 'a1/z', which is not the only one: another link "
+	    "names this one\n");
+}
+END_TEST
+
 START_TEST(test_twice)
 {
 	wrong(HEAD "links:\n  - {id: x, agent: a1, probe: icmp, target: h.example}\n"
@@ -566,21 +617,23 @@ START_TEST(test_large)
 	p = right(text);
 	links_free(p);
 	free(text);
-	text = many_links(20000, 10);
-	wrong(text, "l.yaml:1:1: 20000 links make a plan of 3063537 bytes, at most 524288 can be "
-	    "kept\n");
+	text = many_links(20000, 100);
+	p = right(text);
+	ck_assert_uint_eq(p->n_link, 20000);
+	links_free(p);
 	free(text);
 	text = many_links(20001, 10);
 	wrong(text, "l.yaml:14:3: 'links' has 20001 elements, at most 20000 are possible\n");
 	free(text);
-	text = many_links(1, 2001);
-	wrong(text, "l.yaml:3:3: 'agents' has 2001 elements, at most 2000 are possible\n");
+	text = many_links(1, 20001);
+	wrong(text, "l.yaml:3:3: 'agents' has 20001 elements, at most 20000 are possible\n");
 	free(text);
 }
 END_TEST
 
-/* The whole can be kept, but the part of one agent is too long for a frame. */
-START_TEST(test_large_part)
+/* n links with long targets, one in a hundred of agent a1, the others of a2. */
+static void
+wrong_long(int n, const char *lines)
 {
 	struct conf_errors errs = { 0 };
 	Linkwatch__Pb__Plan *plan;
@@ -591,16 +644,23 @@ START_TEST(test_large_part)
 	memset(label, 'x', 60);
 	label[60] = '\0';
 	fputs(HEAD "links:\n", f);
-	for (int i = 0; i < 1700; i++)
-		fprintf(f, "  - {id: l%d, agent: a%d, probe: icmp, target: %s.%s.example}\n", i,
-		    i % 100 == 0 ? 1 : 2, label, label);
+	for (int i = 0; i < n; i++)
+		fprintf(f, "  - {id: l%d, agent: a%d, probe: icmp, target: %s.%s.%s.example}\n", i,
+		    i % 100 == 0 ? 1 : 2, label, label, label);
 	fclose(f);
 	ck_assert_int_eq(links_parse(text, len, "l.yaml", &plan, &errs), -EINVAL);
-	assert_lines(&errs, "l.yaml:4:5: agent 'a2' has 1683 links in 264827 bytes, at most 262136 "
-	    "can be sent to it\n");
+	assert_lines(&errs, lines);
 	ck_assert_ptr_null(plan);
 	conf_errors_free(&errs);
 	free(text);
+}
+
+/* The whole can be kept, but the part of one agent is too long for a frame; or not even the whole. */
+START_TEST(test_large_part)
+{
+	wrong_long(1700, "l.yaml:4:5: agent 'a2' has 1683 links in 367489 bytes, at most 262136 "
+	    "can be sent to it\n");
+	wrong_long(20000, "l.yaml:1:1: 20000 links make a plan of 5283731 bytes, at most 4194304 can be kept\n");
 }
 END_TEST
 
@@ -695,6 +755,8 @@ main(void)
 	tcase_add_test(t, test_bad_options);
 	tcase_add_test(t, test_numbers_of_the_model);
 	tcase_add_test(t, test_references);
+	tcase_add_test(t, test_pairs);
+	tcase_add_test(t, test_bad_pairs);
 	tcase_add_test(t, test_twice);
 	tcase_add_test(t, test_kinds);
 	tcase_add_test(t, test_timing);
