@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/netmask.h"
 
 #define S(x) (INT64_C(x) * 1000000000)
 #define MS(x) (INT64_C(x) * 1000000)
@@ -157,6 +158,8 @@ static const struct conf_key web_keys[] = {
 	{ .name = "key", .type = CONF_SECRET_FILE, .offset = W(key), .help = "Its key (PEM)." },
 	{ .name = "users", .type = CONF_PATH, .offset = W(users),
 	  .help = "Who may log in; written by `linkwatch-collector passwd`." },
+	{ .name = "tokens", .type = CONF_PATH, .offset = W(tokens),
+	  .help = "Tokens of programs that use the API; written by `linkwatch-collector token`." },
 	{ .name = "control", .type = CONF_PATH, .offset = W(control),
 	  .help = "alertd's control socket: states and incidents. Without it the page shows measurements only." },
 	{ .name = "language", .type = CONF_ENUM, .offset = W(language), .def = "zh", .names = language_names,
@@ -165,12 +168,18 @@ static const struct conf_key web_keys[] = {
 	  .max = 32, .help = "Processes that draw graphs." },
 	{ .name = "connections", .type = CONF_INT, .offset = W(connections), .def = "512", .min = 4,
 	  .max = 10000, .help = "Connections of browsers at a time." },
+	{ .name = "address_connections", .type = CONF_INT, .offset = W(address_connections), .def = "256",
+	  .min = 4, .max = 10000, .help = "Of them from one address (of IPv6: one /64)." },
 	{ .name = "streams", .type = CONF_INT, .offset = W(streams), .def = "128", .min = 1, .max = 5000,
 	  .help = "Open pages that are kept up to date at a time." },
 	{ .name = "session_idle", .type = CONF_DURATION, .offset = W(session_idle_ns), .def = "30m",
 	  .min = S(60), .max = DAY, .help = "A log-in ends after so long without a request." },
 	{ .name = "session_max", .type = CONF_DURATION, .offset = W(session_max_ns), .def = "12h",
 	  .min = S(60), .max = 31 * DAY, .help = "A log-in ends after so long in any case." },
+	{ .name = "metrics_links", .type = CONF_BOOL, .offset = W(metrics_links), .def = "false",
+	  .help = "Whether /metrics tells state, loss and RTT of each link." },
+	{ .name = "metrics_from", .type = CONF_STR_LIST, .offset = W(metrics_from),
+	  .help = "Addresses or blocks that may read /metrics without a token; not that of a proxy." },
 	{ .name = NULL },
 };
 static const struct conf_schema web_schema = { .noun = "web",
@@ -209,9 +218,14 @@ static void
 check(const struct collector_conf *c, const char *name, struct conf_errors *errs)
 {
 	struct conf_where top = { .line = 1, .col = 1 };
+	struct netmask mask;
 
 	if (c->web.enabled && (c->web.cert == NULL || c->web.key == NULL || c->web.users == NULL))
 		conf_error(errs, name, top, "'web' is enabled and needs 'cert', 'key' and 'users'");
+	for (size_t i = 0; i < c->web.metrics_from.n; i++)
+		if (netmask_parse(((char **)c->web.metrics_from.v)[i], &mask) != 0)
+			conf_error(errs, name, top, "'%s' of 'metrics_from' is no address or block",
+			    ((char **)c->web.metrics_from.v)[i]);
 	if (c->web.session_idle_ns > c->web.session_max_ns)
 		conf_error(errs, name, top, "'session_idle' of 'web' is longer than 'session_max'");
 	if (c->journal.max_bytes < 4 * c->journal.segment_bytes)

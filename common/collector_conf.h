@@ -53,10 +53,14 @@ struct collector_web_conf {
 	int64_t port;			/* HTTPS; 0: the kernel chooses */
 	char *cert, *key;
 	char *users;			/* file of collector/web_users.h */
+	char *tokens;			/* file of collector/web_token.h; NULL: none */
 	char *control;			/* alertd's control socket; NULL: none */
 	int language;			/* enum web_language: before the browser says otherwise */
 	int64_t graph_workers;		/* warm drawing processes */
 	int64_t connections;		/* cap */
+	int64_t address_connections;	/* of them from one address (IPv6: one /64) */
+	bool metrics_links;		/* /metrics tells of each link too */
+	struct conf_list metrics_from;	/* char *: blocks (netmask.h) that may read it without a token */
 	int64_t streams;		/* readers of server-sent events, cap */
 	int64_t session_idle_ns;	/* a log-in ends after so long without a request */
 	int64_t session_max_ns;		/* and after so long in any case */
