@@ -11,7 +11,7 @@
 
 # Nothing starts the sanitized ones of the second line.
 TEST_PROGRAMS = $(UNIT) $(FUZZ_REPLAY) $(SIM_TEST) \
-	$(if $(SAN),,$(IMPAIR) $(JOURNAL_DUMP) $(BENCH_PROGRAMS))
+	$(if $(SAN),,$(IMPAIR) $(JOURNAL_DUMP) $(POWERCUT) $(BENCH_PROGRAMS))
 
 # --- tools of the integration tests
 IMPAIR := $(BUILD)/tests/impair/impair
@@ -22,6 +22,12 @@ $(BUILD)/libimpair.a: $(call objs,$(patsubst %,tests/impair/%.c,address io packe
 JOURNAL_DUMP := $(BUILD)/tests/tools/journal_dump
 $(JOURNAL_DUMP): $(BUILD)/tests/tools/journal_dump.o $(BUILD)/libcommon.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_common)
+
+# A disk that keeps only what was synced: preloaded, so without sanitizers.
+POWERCUT := $(BUILD)/tests/power/powercut.so
+$(POWERCUT): tests/power/powercut.c
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -std=gnu17 $(OPT) $(WARN) -fPIC -shared -o $@ $<
 
 -include tests/web/web.mk
 
@@ -120,7 +126,7 @@ $(BENCH_BARE): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/common/
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_bench_$*)
 $(BENCH_PROGRAMS): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libagent.a $(BUILD)/libcommon.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_agent) $(LIBS_bench_$*) $(LIBS_common)
-bench-build: $(BENCH_BARE) $(BENCH_PROGRAMS) $(IMPAIR) $(JOURNAL_DUMP) $(LOADGEN) programs
+bench-build: $(BENCH_BARE) $(BENCH_PROGRAMS) $(IMPAIR) $(JOURNAL_DUMP) $(LOADGEN) $(POWERCUT) programs
 bench-agent bench-collector: bench-%:
 	@conf/deps run bench
 	@$(MAKE) -j$$(nproc) bench-build
