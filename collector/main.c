@@ -52,6 +52,7 @@ usage(FILE *f)
 	    "       linkwatch-collector [-c FILE] tail [--link AGENT/LINK]... [--agent AGENT]... [--json]\n"
 	    "       linkwatch-collector [-c FILE] rebuild --link AGENT/LINK\n"
 	    "       linkwatch-collector passwd FILE USER [ROLE]\n"
+	    "       linkwatch-collector token add | list | revoke FILE ...\n"
 	    "  -c FILE  configuration (" CONF_DEFAULT ")\n"
 	    "  -n       check the configuration and links.yaml, then exit\n"
 	    "  -V       print the version\n"
@@ -221,6 +222,8 @@ run_command(const struct options *o, int argc, char **argv)
 
 	if (strcmp(argv[0], "passwd") == 0)
 		return web_passwd_main(argc, argv);
+	if (strcmp(argv[0], "token") == 0)
+		return web_token_main(argc, argv);
 	if (strcmp(argv[0], "tail") == 0)
 		return tail_main(o->conf, argc, argv);
 	if (strcmp(argv[0], "journal") == 0)
