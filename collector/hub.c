@@ -279,6 +279,7 @@ hub_close(struct hub *h, bool clean)
 	table_fini(&h->agents);
 	admit_free(h->admit);
 	journal_close(h->journal);
+	parts_free(h->parts);
 	links_free(h->plan);
 	free(h);
 }
@@ -328,8 +329,10 @@ hub_plan(struct hub *h, const Linkwatch__Pb__Plan *plan)
 	copy = plan_copy(plan);
 	if (copy == NULL)
 		return -EINVAL;
+	parts_free(h->parts);
 	links_free(h->plan);
 	h->plan = copy;
+	h->parts = parts_new(copy);
 	admit_plan(h->admit, copy, clock_wall(h->o.clock));
 	log_notice("plan: revision %016" PRIx64 ", %zu agents, %zu links", copy->revision, copy->n_agent,
 	    copy->n_link);

@@ -26,6 +26,7 @@
 #include "collector/tail.h"
 #include "collector/web.h"
 #include "common/collector_conf.h"
+#include "common/disk.h"
 #include "common/links.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -104,9 +105,14 @@ check(const struct collector_conf *conf)
 static int
 make_dir(const char *path, const struct passwd *pw)
 {
-	if (mkdir(path, 0700) != 0)
-		return errno == EEXIST ? 0 : -errno;
-	return pw != NULL && chown(path, pw->pw_uid, pw->pw_gid) != 0 ? -errno : 0;
+	bool made = mkdir(path, 0700) == 0;
+
+	if (!made && errno != EEXIST)
+		return -errno;
+	if (made && pw != NULL && chown(path, pw->pw_uid, pw->pw_gid) != 0)
+		return -errno;
+	/* Or a power cut takes it away with all that is in it; the one who made it may have died first. */
+	return disk_sync_parent(path);
 }
 
 static int

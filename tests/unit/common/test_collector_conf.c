@@ -113,7 +113,8 @@ START_TEST(the_example_is_sound)
 	ck_assert_str_eq(c->id, "main");
 	ck_assert_int_eq(c->listen.port, 7466);
 	ck_assert_int_eq(c->ingest.commit_ns, 20 * NS_PER_MS);
-	ck_assert_int_eq(c->store.detail_b_ns, 12 * 3600 * NS_PER_S);
+	ck_assert_int_eq(c->store.keep[1].detail_ns, 12 * 3600 * NS_PER_S);
+	ck_assert_int_eq(c->store.keep[2].hours_ns, 40 * 86400 * NS_PER_S);
 	ck_assert_int_eq(c->log_level, LOG_NOTICE);
 	ck_assert_int_eq(c->web.language, WEB_ZH);
 	ck_assert(c->journal.reader_share > 0.24 && c->journal.reader_share < 0.26);
