@@ -3,13 +3,14 @@
  *
  *   status              {"version","now","ingest":{"silent","last","trouble"?},"alertd":{"up","configured",
  *                       "status":{...}|null},"links","links_seen"}; alertd's own status as control.h says
- *   links               {"now","links":[LINK...],"vendors":[{"id","code","name_zh","name_en"}...]}
+ *   links               ?agent=ID (of one agent) &curve=0 (without curves): {"now","links":[LINK...],"vendors":[
+ *                       {"id","code","name_zh","name_en"}...],"chains":[{"id","name_zh","name_en"}...]}
  *   link/AGENT/LINK     {"link":LINK,"vendors":[...],"alertd":{...}|null}; alertd: the data of its link.show
  *   series/AGENT/LINK   ?from=&to=&resolution=&cf=AVERAGE|MAX: rows of the RRD file, see graph_worker.h
  *   agents              {"agents":[AGENT...],"vendors":[...]}
  *   incidents           {"up":BOOL,"incidents":[INCIDENT...],"vendors":[...]}, newest first
  *   incident/N          the data of alertd's incident.show; 503 while it is away
- *   POST incident/N/ACT ACT one of ack, note, close, reopen, cancel; form: note, eta, version, cause,
+ *   POST incident/N/ACT ACT one of ack, note, set, grade, hold, resume, close, reopen, cancel; form: note, eta, version, cause,
  *                       root-cause, responsible, measure, grade-final; X-CSRF-Token; role operator
  *   events              server-sent events, see web_push.c
  *
@@ -50,6 +51,18 @@ vendors_of(struct web *w)
 	return list;
 }
 
+static json_t *
+chains_of(struct web *w)
+{
+	const Linkwatch__Pb__Plan *p = live_current_plan(w->live);
+	json_t *list = json_array();
+
+	for (size_t i = 0; p != NULL && i < p->n_chain; i++)
+		json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "id", p->chain[i]->id, "name_zh",
+		    p->chain[i]->name_zh, "name_en", p->chain[i]->name_en));
+	return list;
+}
+
 void
 web_api_status(struct web_req *q)
 {
@@ -62,11 +75,14 @@ web_api_links(struct web_req *q)
 	json_t *list = json_array();
 	size_t n;
 	struct live_link *v = live_links(q->web->live, &n);
+	const char *agent = http_param(&q->query, "agent"), *curve = http_param(&q->query, "curve");
 
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, web_json_link(q->web, &v[i], true));
-	web_answer_json(q, 200, json_pack("{s:f,s:o,s:o}", "now", now_s(q->web), "links", list,
-	    "vendors", vendors_of(q->web)));
+		if (agent == NULL || strcmp(v[i].conf->agent, agent) == 0)
+			json_array_append_new(list, web_json_link(q->web, &v[i], curve == NULL ||
+			    strcmp(curve, "0") != 0));
+	web_answer_json(q, 200, json_pack("{s:f,s:o,s:o,s:o}", "now", now_s(q->web), "links", list,
+	    "vendors", vendors_of(q->web), "chains", chains_of(q->web)));
 }
 
 static void
@@ -203,7 +219,8 @@ web_api_incident_act(struct web_req *q)
 {
 	static const char *const commands[][2] = {
 		{ "ack", "incident.ack" }, { "note", "incident.note" }, { "close", "incident.close" },
-		{ "reopen", "incident.reopen" }, { "cancel", "incident.cancel" },
+		{ "reopen", "incident.reopen" }, { "cancel", "incident.cancel" }, { "set", "incident.set" },
+		{ "grade", "incident.grade" }, { "hold", "incident.hold" }, { "resume", "incident.resume" },
 	};
 	static const char *const texts[] = { "note", "eta", "cause", "root-cause", "responsible", "measure",
 		"grade-final" };
