@@ -19,7 +19,7 @@
  *          from the journal: "at" (s, end of the last step, null: none yet),"loss" (of a minute or three steps),
  *          "rtt_ms" (median of the last step),"sent","replies","values":{ROLE:NUMBER},"causes":{CAUSE:COUNT},
  *          "flags":[...]; in lists and link/ also "rtt_min_ms","rtt_max_ms","pdv_ms","curve","graphs":[KIND...],
- *          "limit_loss","limit_rtt_ms","interface"}
+ *          "limit_loss","limit_rtt_ms","interface","reverse" ("AGENT/LINK" that measures the way back, or null)}
  *   graphs  /graph/AGENT/LINK?kind=&from=&to=&w=&h=&scale=&theme=light|dark&lang=zh|en gives a PNG; where its
  *          canvas lies stands in X-Graph-Left, -Top, -Width, -Height, its time in X-Graph-From, -To
  *
@@ -69,6 +69,20 @@ web_api_status(struct web_req *q)
 	web_answer_json(q, 200, web_json_status(q->web));
 }
 
+/* A link in full; its way back is named to those alone who may see that link. */
+static json_t *
+link_of(struct web_req *q, const struct live_link *k, bool full)
+{
+	json_t *o = web_json_link(q->web, k, full);
+	const struct live_link *back = live_reverse(q->web->live, k->conf);
+
+	if (back != NULL && web_sees(&q->who, back->conf->vendor))
+		json_object_set_new(o, "reverse", json_string(back->key));
+	else
+		json_object_set_new(o, "reverse", json_null());
+	return o;
+}
+
 void
 web_api_links(struct web_req *q)
 {
@@ -79,8 +93,7 @@ web_api_links(struct web_req *q)
 
 	for (size_t i = 0; i < n; i++)
 		if (agent == NULL || strcmp(v[i].conf->agent, agent) == 0)
-			json_array_append_new(list, web_json_link(q->web, &v[i], curve == NULL ||
-			    strcmp(curve, "0") != 0));
+			json_array_append_new(list, link_of(q, &v[i], curve == NULL || strcmp(curve, "0") != 0));
 	web_answer_json(q, 200, json_pack("{s:f,s:o,s:o,s:o}", "now", now_s(q->web), "links", list,
 	    "vendors", vendors_of(q->web), "chains", chains_of(q->web)));
 }
@@ -95,7 +108,7 @@ answer_link(struct web_req *q, json_t *verdict)
 		return;
 	}
 	web_answer_json(q, 200, json_pack("{s:f,s:o,s:o,s:O?}", "now", now_s(q->web), "link",
-	    web_json_link(q->web, k, true), "vendors", vendors_of(q->web), "alertd", verdict));
+	    link_of(q, k, true), "vendors", vendors_of(q->web), "alertd", verdict));
 }
 
 static void

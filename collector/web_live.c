@@ -305,6 +305,12 @@ live_find(const struct live *l, const char *agent, const char *link)
 	return hashmap_get(l->by_key, key);
 }
 
+const struct live_link *
+live_reverse(const struct live *l, const Linkwatch__Pb__Link *c)
+{
+	return *c->reverse == '\0' ? NULL : hashmap_get(l->by_key, c->reverse);
+}
+
 const struct live_agent *
 live_agent_find(const struct live *l, const char *agent)
 {

@@ -59,6 +59,8 @@ int live_record(struct live *, const struct journal_record *);
 struct live_link *live_links(struct live *, size_t *n);	/* sorted by agent and link id */
 struct live_agent *live_agents(struct live *, size_t *n);
 const struct live_link *live_find(const struct live *, const char *agent, const char *link);
+/* The link that measures the way back of a link of the plan; NULL: none. */
+const struct live_link *live_reverse(const struct live *, const Linkwatch__Pb__Link *);
 const struct live_agent *live_agent_find(const struct live *, const char *agent);
 uint64_t live_changed(const struct live *);	/* the counter now */
 int64_t live_last_ns(const struct live *);	/* wall time of the newest record; 0: none */

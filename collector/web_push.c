@@ -1,5 +1,7 @@
 /*
- * web_push.c - /api/events: once a second what changed, as server-sent events.
+ * web_push.c - /api/events: what changed, as server-sent events.
+ *
+ * Figures go out once a second; a state that changed goes out within STATE_MS.
  *
  *   links     [LINK...] as in /api/links, without curve and graphs: only those that changed
  *   status    as /api/status, every five seconds
@@ -13,7 +15,8 @@
 #include "collector/web_alertd.h"
 #include "collector/web_state.h"
 
-#define STATUS_EVERY 5
+#define STATUS_EVERY 5			/* s */
+#define STATE_MS 250			/* 1000 is a multiple of it */
 
 static void
 send_json(struct web *w, const char *event, json_t *json)

@@ -178,6 +178,9 @@ static const struct conf_key link_keys[] = {
 	    .help = "The chain of which it is a part."),
 	ROW(links_link, segment, .name = "segment", .type = CONF_ENUM, .names = segment_names,
 	    .def = "none", .help = "Where in the chain, from the user to the application."),
+	ROW(links_link, reverse, .name = "reverse", .type = CONF_STR, .max = 2 * ID_MAX + 1,
+	    .help = "icmp, tcp: the link that measures the way back, as AGENT/LINK; one of the two "
+		"names the other."),
 	ROW(links_link, down_after, .name = "down_after", .type = CONF_INT, .min = 1, .max = 1000,
 	    .help = "Lost steps in a row that mean down; by class (policy.yaml) if left out."),
 	ROW(links_link, limits, .name = "limits", .type = CONF_MAP, .sub = &limits_schema,
@@ -360,6 +363,7 @@ static const struct kind_rule {
 	{ "oids", K(PROBE_SNMP), 0 },
 	{ "objects", K(PROBE_SNMP), 0 },
 	{ "limits", K(PROBE_ICMP) | K(PROBE_TCP), 0 },
+	{ "reverse", K(PROBE_ICMP) | K(PROBE_TCP), 0 },
 };
 
 /* Does the link say something by the key?  `no`, 0 and empty lists say nothing. */
@@ -640,7 +644,7 @@ is_too_large(const struct conf_scope *scope, const char *key, const struct conf_
 static void
 check_file(void *obj, const struct conf_scope *scope)
 {
-	const struct links_conf *c = obj;
+	struct links_conf *c = obj;
 	const struct links_agent *a = c->agents.v;
 	const struct links_link *l = c->links.v;
 	struct index vendors, agents, chains;
@@ -668,6 +672,7 @@ check_file(void *obj, const struct conf_scope *scope)
 		check_reference(&chains, &item, "link", l[i].id, "chain", l[i].chain);
 	}
 	check_twice(scope, &c->links);
+	links_check_pairs(scope, &c->links);
 	index_free(&vendors);
 	index_free(&agents);
 	index_free(&chains);

@@ -9,10 +9,11 @@
  *   chains:   [{id, name, name_en}]
  *   links:    [{id, agent, probe, target, port, step, count, timeout, size, family, source,
  *               credential, interface, host, oids, class, name, name_en, short, short_en,
- *               vendor, zone, chain, segment, down_after, limits: {loss, rtt}}]
+ *               vendor, zone, chain, segment, reverse, down_after, limits: {loss, rtt}}]
  *
  * Checked across: unique ids (a link's id within its agent), every reference,
- * keys that the probe kind needs or does not know, timeout within step, what a
+ * which two links measure one path
+ * from both ends (links_pair.c), keys that the probe kind needs or does not know, timeout within step, what a
  * target may be, that the plan fits a journal record and a part of it a frame.
  *
  * In the Plan nothing is left out: names and short names, vendor and zone, and

@@ -48,6 +48,8 @@ struct links_link {
 	int class, segment;		/* enum link_class, enum segment */
 	char *name, *name_en, *short_zh, *short_en;
 	char *vendor, *zone, *chain;
+	char *reverse;			/* "AGENT/LINK", as written */
+	struct links_link *reverse_of;	/* the way back, once checked; into the same list */
 	int64_t down_after;
 	struct links_limits limits;
 };
@@ -56,5 +58,7 @@ struct links_conf {
 	struct conf_list vendors, agents, chains, links;
 };
 
+/* Reports what `reverse` may not name, and sets reverse_of of both links of each pair. */
+void links_check_pairs(const struct conf_scope *, struct conf_list *links);
 /* The step, also when it was left out. */
 int64_t links_step_ns(const struct links_link *);

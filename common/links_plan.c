@@ -174,6 +174,8 @@ fill_link(Linkwatch__Pb__Link *p, const struct links_link *l, const struct links
 	p->zone = or_empty(either(l->zone, a->zone));
 	p->chain = or_empty(l->chain);
 	p->segment = (uint32_t)l->segment;
+	p->reverse = l->reverse_of == NULL ? or_empty(NULL) : keep(t, xasprintf("%s/%s", l->reverse_of->agent,
+	    l->reverse_of->id));
 	p->limit_loss = l->limits.loss;
 	p->limit_rtt_ns = l->limits.rtt_ns;
 	p->down_after = (uint32_t)l->down_after;
@@ -299,7 +301,7 @@ strip(Linkwatch__Pb__Link *l)
 	l->class_ = 0;
 	l->n_oid_name = l->n_oid_unit = 0;
 	l->name_zh = l->name_en = l->short_zh = l->short_en = none;
-	l->vendor = l->zone = l->chain = none;
+	l->vendor = l->zone = l->chain = l->reverse = none;
 	l->segment = 0;
 	l->limit_loss = 0;
 	l->limit_rtt_ns = 0;

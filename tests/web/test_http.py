@@ -100,7 +100,7 @@ class Tests:
 
     def alive(self):
         status, _, body = self.c.ask("GET", "/api/status")
-        check(status == 200 and json.loads(body)["links"] == 10, "the page does not answer any more: %d" % status)
+        check(status == 200 and json.loads(body)["links"] == 13, "the page does not answer any more: %d" % status)
 
     # --------------------------------------------------------------- who may
 
@@ -224,6 +224,10 @@ class Tests:
               "objects are %r" % objects)
         status, headers, body = self.c.ask("GET", "/graph/xuhui-1/server?kind=oid&w=300&h=80")
         check(status == 200 and body.startswith(b"\x89PNG"), "the graph of objects gives %d" % status)
+        for way, back in (("pudong-1/to-xuhui", "xuhui-1/to-pudong"), ("xuhui-1/to-pudong", "pudong-1/to-xuhui"),
+                          ("pudong-1/access", None)):
+            link = json.loads(self.c.ask("GET", "/api/link/" + way)[2])["link"]
+            check(link["reverse"] == back, "the way back of %s is %r" % (way, link["reverse"]))
         check("objects" not in json.loads(self.c.ask("GET", "/api/link/pudong-1/extranet")[2])["link"],
               "objects without any")
 

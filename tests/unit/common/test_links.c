@@ -263,6 +263,57 @@ START_TEST(test_references)
 }
 END_TEST
 
+#define TWO "links:\n  - {id: x, agent: a1, probe: icmp, target: h.example}\n" \
+	"  - {id: y, agent: a2, probe: icmp, target: h.example, reverse: a1/x}\n"
+
+START_TEST(test_pairs)
+{
+	Linkwatch__Pb__Plan *p = right(HEAD TWO "  - {id: z, agent: a1, probe: icmp, target: h}\n"), *part;
+
+	/* one of the two names the other, or both do */
+	ck_assert_str_eq(p->link[0]->reverse, "a2/y");
+	ck_assert_str_eq(p->link[1]->reverse, "a1/x");
+	ck_assert_str_eq(p->link[2]->reverse, "");
+	part = links_for_agent(p, "a1");
+	ck_assert_str_eq(part->link[0]->reverse, "");
+	links_free(part);
+	links_free(p);
+	links_free(right(HEAD "links:\n"
+	    "  - {id: x, agent: a1, probe: tcp, target: h, port: 1, reverse: a2/x}\n"
+	    "  - {id: x, agent: a2, probe: tcp, target: h, port: 2, reverse: a1/x}\n"));
+}
+END_TEST
+
+START_TEST(test_bad_pairs)
+{
+	wrong_link("probe: icmp, target: h.example, reverse: a2/x",
+	    "l.yaml:7:65: link 'x' names reverse 'a2/x', which is not defined; name it as AGENT/LINK\n");
+	wrong_link("probe: icmp, target: h.example, reverse: x",
+	    "l.yaml:7:65: link 'x' names reverse 'x', which is not defined; name it as AGENT/LINK\n");
+	wrong_link("probe: icmp, target: h.example, reverse: \"../a1/x\"",
+	    "l.yaml:7:65: link 'x' names reverse '../a1/x', which is not defined; name it as "
+	    "AGENT/LINK\n");
+	wrong_link("probe: icmp, target: h.example, reverse: a1/x",
+	    "l.yaml:7:65: link 'x' names reverse 'a1/x', which is of the same agent: the way back is "
+	    "measured from the other end\n");
+	wrong_link("probe: snmp, target: h.example, credential: k, host: true, reverse: a1/x",
+	    "l.yaml:7:92: 'reverse' means nothing to link 'x' of probe snmp\n"
+	    "l.yaml:7:92: link 'x' names reverse 'a1/x', which is of the same agent: the way back is "
+	    "measured from the other end\n");
+	wrong(HEAD TWO "  - {id: z, agent: a2, probe: tcp, target: h, port: 1, reverse: a1/x}\n",
+	    "l.yaml:9:65: link 'z' names reverse 'a1/x', which is of another kind of probe: both ways "
+	    "are measured alike\n");
+	wrong(HEAD TWO "  - {id: z, agent: a2, probe: icmp, target: h, reverse: a1/x}\n",
+	    "l.yaml:9:57: link 'z' names reverse 'a1/x', which has another link for its way back\n");
+	/* x: a2/y, y: a1/z: the file cannot mean both */
+	wrong(HEAD "links:\n  - {id: x, agent: a1, probe: icmp, target: h, reverse: a2/y}\n"
+	    "  - {id: y, agent: a2, probe: icmp, target: h, reverse: a1/z}\n"
+	    "  - {id: z, agent: a1, probe: icmp, target: h}\n",
+	    "l.yaml:8:57: link 'y' names reverse 'a1/z', which is not the only one: another link "
+	    "names this one\n");
+}
+END_TEST
+
 START_TEST(test_twice)
 {
 	wrong(HEAD "links:\n  - {id: x, agent: a1, probe: icmp, target: h.example}\n"
@@ -695,6 +746,8 @@ main(void)
 	tcase_add_test(t, test_bad_options);
 	tcase_add_test(t, test_numbers_of_the_model);
 	tcase_add_test(t, test_references);
+	tcase_add_test(t, test_pairs);
+	tcase_add_test(t, test_bad_pairs);
 	tcase_add_test(t, test_twice);
 	tcase_add_test(t, test_kinds);
 	tcase_add_test(t, test_timing);
