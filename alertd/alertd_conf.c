@@ -459,6 +459,8 @@ channel_kind_name(enum channel_kind kind)
 const char *
 user_role_name(enum user_role role)
 {
+	if (role == USER_VENDOR)
+		return "vendor";
 	if (role < USER_VIEWER || role > USER_ADMIN)
 		return "none";
 	return role_names[role - USER_VIEWER];

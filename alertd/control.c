@@ -25,6 +25,7 @@
 
 #include "common/control.h"
 #include "common/log.h"
+#include "common/model.h"
 #include "common/mem.h"
 #include "common/utf.h"
 
@@ -153,16 +154,21 @@ take_as(const struct control *ctl, uid_t uid, const json_t *as, struct control_a
 {
 	const char *user = json_string_value(json_object_get(as, "user"));
 	const char *role = json_string_value(json_object_get(as, "role"));
+	const char *vendor = json_string_value(json_object_get(as, "vendor"));
 
 	if (as == NULL)
 		return NULL;
 	if (!is_proxy(ctl, uid))
 		return "only a proxy may speak for others";
 	if (user == NULL || *user == '\0' || strlen(user) >= sizeof(actor->user) ||
-	    !utf_is_line(user) || user_role_parse(role) == USER_NONE)
+	    !utf_is_line(user) || role == NULL)
 		return "'as' needs a user and a role";
+	if (strcmp(role, "vendor") == 0 ? vendor == NULL || !id_is_valid(vendor) :
+	    vendor != NULL || user_role_parse(role) == USER_NONE)
+		return "'as' needs a role, and a vendor exactly when the role is vendor";
 	snprintf(actor->user, sizeof(actor->user), "%s", user);
-	actor->role = user_role_parse(role);
+	snprintf(actor->vendor, sizeof(actor->vendor), "%s", vendor == NULL ? "" : vendor);
+	actor->role = vendor != NULL ? USER_VENDOR : user_role_parse(role);
 	actor->channel = "web";
 	return NULL;
 }

@@ -21,6 +21,7 @@ struct json_t;
 struct control_actor {
 	char user[64];
 	enum user_role role;
+	char vendor[ID_MAX + 1];	/* of USER_VENDOR: only this one's links and incidents */
 	const char *channel;		/* "linkctl", or "web" through a proxy */
 };
 

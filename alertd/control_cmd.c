@@ -58,6 +58,14 @@ number_arg(const struct call *c, const char *name)
 	return *end == '\0' && errno == 0 && n <= INT64_MAX ? n : 0;
 }
 
+/* May the actor know of what belongs to this vendor? */
+static bool
+is_of_vendor(const struct call *c, const char *vendor)
+{
+	return c->req->actor.role != USER_VENDOR ||
+	    (vendor != NULL && strcmp(c->req->actor.vendor, vendor) == 0);
+}
+
 /* ---------------------------------------------------------------- looking */
 
 static void
@@ -130,7 +138,8 @@ static void
 cmd_link_show(const struct call *c)
 {
 	char agent[ID_MAX + 1], link[ID_MAX + 1];
-	struct link_filter f = { c, NULL, agent, link, NULL, NULL };
+	struct link_filter f = { c, *c->req->actor.vendor == '\0' ? NULL : c->req->actor.vendor, agent,
+		link, NULL, NULL };
 	json_t *incidents;
 
 	if (!link_args(c, agent, link)) {
@@ -144,7 +153,7 @@ cmd_link_show(const struct call *c)
 		fail(c, "not-found", "没有这条链路", "no such link");
 		return;
 	}
-	incidents = db_incident_list(c->sh->db, NULL, NULL, agent, link, false, 20);
+	incidents = db_incident_list(c->sh->db, NULL, f.vendor, agent, link, false, 20);
 	ok(c, json_pack("{sO so so}", "link", json_array_get(f.array, 0), "why",
 	    why_of(c, agent, link), "incidents", incidents != NULL ? incidents : json_array()));
 	json_decref(f.array);
@@ -197,7 +206,8 @@ cmd_incident_show(const struct call *c)
 		fail(c, "usage", "请给出故障编号", "name an incident by its number");
 		return;
 	}
-	if (doc == NULL) {
+	if (doc == NULL || !is_of_vendor(c, json_string_value(json_object_get(doc, "vendor")))) {
+		json_decref(doc);
 		fail(c, "not-found", "没有这个故障单", "no such incident");
 		return;
 	}
@@ -289,6 +299,19 @@ gather_fields(const struct call *c, const char **field, char number_text[24])
 	field[n] = NULL;
 }
 
+/* Is it one of the actor's vendor? */
+static bool
+has_incident(const struct call *c, uint64_t number)
+{
+	const struct incident *inc = core_incident(c->sh->core, number);
+	json_t *doc = inc == NULL ? db_incident(c->sh->db, number) : NULL;
+	bool is = inc != NULL ? is_of_vendor(c, inc->vendor) :
+	    is_of_vendor(c, json_string_value(json_object_get(doc, "vendor")));
+
+	json_decref(doc);
+	return is;
+}
+
 static void
 cmd_incident_act(const struct call *c)
 {
@@ -304,6 +327,10 @@ cmd_incident_act(const struct call *c)
 
 	if (cmd.incident == 0) {
 		fail(c, "usage", "请给出故障编号", "name an incident by its number");
+		return;
+	}
+	if (c->req->actor.role == USER_VENDOR && !has_incident(c, cmd.incident)) {
+		fail(c, "not-found", "没有这个故障单", "no such incident");
 		return;
 	}
 	if (!texts_are_fit(c)) {
@@ -350,24 +377,26 @@ static const struct control_row {
 	const char *cmd;
 	enum user_role role;
 	bool writes;			/* not while the database cannot be written */
+	bool vendor;			/* run() asks is_of_vendor() */
 	void (*run)(const struct call *);
 } rows[] = {
-	{ "status", USER_VIEWER, false, cmd_status },
-	{ "link.list", USER_VIEWER, false, cmd_link_list },
-	{ "link.show", USER_VIEWER, false, cmd_link_show },
-	{ "agent.list", USER_VIEWER, false, cmd_agent_list },
-	{ "incident.list", USER_VIEWER, false, cmd_incident_list },
-	{ "incident.show", USER_VIEWER, false, cmd_incident_show },
-	{ "incident.ack", USER_OPERATOR, true, cmd_incident_act },
-	{ "incident.note", USER_OPERATOR, true, cmd_incident_act },
-	{ "incident.set", USER_OPERATOR, true, cmd_incident_act },
-	{ "incident.grade", USER_OPERATOR, true, cmd_incident_act },
-	{ "incident.hold", USER_OPERATOR, true, cmd_incident_act },
-	{ "incident.close", USER_OPERATOR, true, cmd_incident_act },
-	{ "incident.reopen", USER_OPERATOR, true, cmd_incident_act },
-	{ "incident.cancel", USER_OPERATOR, true, cmd_incident_act },
-	{ "reload", USER_ADMIN, false, cmd_reload },
-	{ "subscribe", USER_VIEWER, false, cmd_subscribe },
+	{ "status", USER_VIEWER, false, false, cmd_status },
+	{ "link.list", USER_VIEWER, false, false, cmd_link_list },
+	{ "link.show", USER_VIEWER, false, true, cmd_link_show },
+	{ "agent.list", USER_VIEWER, false, false, cmd_agent_list },
+	{ "incident.list", USER_VIEWER, false, false, cmd_incident_list },
+	{ "incident.show", USER_VIEWER, false, true, cmd_incident_show },
+	{ "incident.ack", USER_OPERATOR, true, true, cmd_incident_act },
+	{ "incident.note", USER_OPERATOR, true, true, cmd_incident_act },
+	{ "incident.set", USER_OPERATOR, true, false, cmd_incident_act },
+	{ "incident.grade", USER_OPERATOR, true, false, cmd_incident_act },
+	{ "incident.hold", USER_OPERATOR, true, false, cmd_incident_act },
+	{ "incident.resume", USER_OPERATOR, true, false, cmd_incident_act },
+	{ "incident.close", USER_OPERATOR, true, false, cmd_incident_act },
+	{ "incident.reopen", USER_OPERATOR, true, false, cmd_incident_act },
+	{ "incident.cancel", USER_OPERATOR, true, false, cmd_incident_act },
+	{ "reload", USER_ADMIN, false, false, cmd_reload },
+	{ "subscribe", USER_VIEWER, false, false, cmd_subscribe },
 };
 
 void
@@ -379,7 +408,7 @@ shell_serve(void *arg, const struct control_request *req)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (strcmp(rows[i].cmd, req->cmd) != 0)
 			continue;
-		if (req->actor.role < rows[i].role) {
+		if (req->actor.role == USER_VENDOR ? !rows[i].vendor : req->actor.role < rows[i].role) {
 			snprintf(en, sizeof(en), "%s may not do this: it needs the role %s",
 			    req->actor.user, user_role_name(rows[i].role));
 			fail(&c, "denied", "没有权限", en);

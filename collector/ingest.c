@@ -18,8 +18,8 @@
 
 #include "collector/heartbeat.h"
 #include "collector/session.h"
+#include "collector/supervisor.h"
 #include "common/collector_conf.h"
-#include "common/crc32c.h"
 #include "common/links.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -37,9 +37,8 @@ struct ingest {
 	struct disk *disk;
 	struct hub *hub;
 	struct ssl_ctx_st *ctx;
+	struct tls_tickets *tickets;
 	struct tls_server *server;
-	uint32_t trust;			/* trust_of() as of the context */
-	bool reconnect;			/* end every session with the next tick */
 	struct event *commit, *tick, *term, *intr, *hup;
 	struct heartbeat *heartbeat;
 	unsigned ticks;
@@ -53,50 +52,28 @@ new_context(const struct ingest *in, char *why, size_t n)
 {
 	const struct collector_listen_conf *l = &in->conf->listen;
 	struct tls_files files = { .ca = l->ca, .cert = l->cert, .key = l->key, .crl = l->crl };
+	struct ssl_ctx_st *ctx = tls_context_new(&files, true, why, n);
 
-	return tls_context_new(&files, true, why, n);
+	if (ctx != NULL)
+		tls_context_tickets(ctx, in->tickets);
+	return ctx;
 }
 
-/* A checksum of the files that say whom we believe: CA and CRL. */
-static uint32_t
-trust_of(const struct ingest *in)
-{
-	const char *path[] = { in->conf->listen.ca, in->conf->listen.crl };
-	uint32_t crc = 0;
-
-	for (size_t i = 0; i < sizeof path / sizeof path[0]; i++) {
-		FILE *f = path[i] != NULL ? fopen(path[i], "r") : NULL;
-		char block[4096];
-		size_t n;
-
-		while (f != NULL && (n = fread(block, 1, sizeof block, f)) > 0)
-			crc = crc32c(crc, block, n);
-		if (f != NULL)
-			fclose(f);
-	}
-	return crc;
-}
-
-/* New connections get what the files say now; if it is about whom we believe, so do the old ones. */
+/* New connections get what the files say now; if it is about whom we believe, the old ones are judged by it. */
 static void
 reload_tls(struct ingest *in)
 {
 	char why[256];
 	struct ssl_ctx_st *ctx = new_context(in, why, sizeof why);
-	uint32_t trust = trust_of(in);
 
 	if (ctx == NULL) {
 		log_error("tls: %s: the certificate in use stays", why);
 		return;
 	}
-	tls_server_context(in->server, ctx);
+	if (tls_server_context(in->server, ctx))
+		log_notice("tls: CA or CRL changed: every peer is judged anew");
 	SSL_CTX_free(in->ctx);
 	in->ctx = ctx;
-	if (trust != in->trust) {
-		log_notice("tls: CA or CRL changed: every peer is to connect again");
-		in->trust = trust;
-		in->reconnect = true;	/* later: a session may have asked for this reload */
-	}
 }
 
 /* All lines of errs, each ended by a newline; malloc'd. */
@@ -206,9 +183,6 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	struct ingest *in = arg;
 
 	(void)fd, (void)what;
-	if (in->reconnect)
-		hub_stop(in->hub);
-	in->reconnect = false;
 	hub_tick(in->hub);
 	if (++in->ticks % RETAIN_TICKS == 1)
 		retain(in);
@@ -278,7 +252,7 @@ listen_tls(struct ingest *in, char *why, size_t n)
 	struct tls_server_opts o = { .address = l->address, .port = (uint16_t)l->port,
 		.max_conns = (int)l->max_conns };
 
-	in->trust = trust_of(in);
+	in->tickets = tls_tickets_new(supervisor_kept_fd());
 	in->ctx = new_context(in, why, n);
 	if (in->ctx == NULL)
 		return -EINVAL;
@@ -339,6 +313,7 @@ ingest_fini(struct ingest *in)
 	in->commit = NULL;
 	hub_close(in->hub, in->status == 0);
 	SSL_CTX_free(in->ctx);
+	tls_tickets_free(in->tickets);
 	for (size_t i = 0; i < sizeof ev / sizeof ev[0]; i++)
 		if (ev[i] != NULL)
 			event_free(ev[i]);

@@ -130,7 +130,8 @@ supervise(const struct options *o, const struct collector_conf *conf)
 {
 	static const char *const all[] = { "ingest", "store", "web", NULL };
 	static const char *const no_web[] = { "ingest", "store", NULL };
-	struct supervisor_opts so = { .conf_path = o->conf, .role = conf->web.enabled ? all : no_web };
+	struct supervisor_opts so = { .conf_path = o->conf, .keeper = "ingest",
+		.role = conf->web.enabled ? all : no_web };
 	int r = check(conf);
 
 	if (r != 0 || make_dirs(conf) != 0)

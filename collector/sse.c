@@ -7,7 +7,9 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "collector/http_server.h"
 #include "collector/sse.h"
@@ -17,6 +19,8 @@ struct reader {
 	struct sse *hub;
 	struct evhttp_request *req;
 	uint64_t owner;
+	char scope[SSE_SCOPE_MAX + 1];
+	bool marked;
 	struct reader *next;
 };
 
@@ -59,13 +63,16 @@ send_text(struct reader *r, struct evbuffer *text)
 	evbuffer_free(copy);
 }
 
+/* scope NULL: to all. */
 static void
-send_all(struct sse *s, struct evbuffer *text)
+send_all(struct sse *s, const char *scope, struct evbuffer *text)
 {
 	struct reader *r, *next;
 
 	for (r = s->head; r != NULL; r = next) {
 		next = r->next;
+		if (scope != NULL && strcmp(scope, r->scope) != 0)
+			continue;
 		if (http_queued(r->req) > SSE_QUEUE_MAX)
 			reader_end(r);
 		else
@@ -81,7 +88,7 @@ keepalive(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	evbuffer_add_printf(b, ": still here\n\n");
-	send_all(arg, b);
+	send_all(arg, NULL, b);
 	evbuffer_free(b);
 }
 
@@ -109,7 +116,7 @@ sse_free(struct sse *s)
 }
 
 bool
-sse_add(struct sse *s, struct evhttp_request *req, uint64_t owner)
+sse_add(struct sse *s, struct evhttp_request *req, uint64_t owner, const char *scope)
 {
 	struct reader *r;
 	struct evbuffer *b;
@@ -120,6 +127,7 @@ sse_add(struct sse *s, struct evhttp_request *req, uint64_t owner)
 	r->hub = s;
 	r->req = req;
 	r->owner = owner;
+	snprintf(r->scope, sizeof r->scope, "%s", scope);
 	r->next = s->head;
 	s->head = r;
 	s->n++;
@@ -145,7 +153,7 @@ sse_filter(struct sse *s, bool (*keep)(void *arg, uint64_t owner), void *arg)
 }
 
 void
-sse_broadcast(struct sse *s, const char *event, const char *data, size_t len)
+sse_send(struct sse *s, const char *scope, const char *event, const char *data, size_t len)
 {
 	struct evbuffer *b;
 
@@ -155,8 +163,36 @@ sse_broadcast(struct sse *s, const char *event, const char *data, size_t len)
 	evbuffer_add_printf(b, "event: %s\ndata: ", event);
 	evbuffer_add(b, data, len);
 	evbuffer_add(b, "\n\n", 2);
-	send_all(s, b);
+	send_all(s, scope, b);
 	evbuffer_free(b);
+}
+
+/* The first reader whose scope was not met yet; marks all of that scope. */
+static struct reader *
+next_scope(struct sse *s)
+{
+	struct reader *first = s->head;
+
+	while (first != NULL && first->marked)
+		first = first->next;
+	for (struct reader *r = first; r != NULL; r = r->next)
+		r->marked |= strcmp(r->scope, first->scope) == 0;
+	return first;
+}
+
+void
+sse_scopes(struct sse *s, void (*each)(void *arg, const char *scope), void *arg)
+{
+	const struct reader *r;
+
+	for (struct reader *m = s->head; m != NULL; m = m->next)
+		m->marked = false;
+	while ((r = next_scope(s)) != NULL) {
+		char scope[SSE_SCOPE_MAX + 1];	/* sending may end the reader */
+
+		memcpy(scope, r->scope, sizeof scope);
+		each(arg, scope);
+	}
 }
 
 size_t

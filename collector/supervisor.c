@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #include "common/mem.h"
 
 #define CHILDREN_MAX 4
+#define KEPT_ENV "LINKWATCH_KEPT_FD"
 #define BACKOFF_MIN_MS 250
 #define BACKOFF_MAX_MS 30000
 #define LONG_LIFE_NS (60 * NS_PER_S)
@@ -46,6 +48,7 @@ struct supervisor {
 	struct event_base *base;
 	struct child child[CHILDREN_MAX];
 	size_t n;
+	int kept;			/* the keeper's file; -1: none */
 	bool stopping;
 	struct mono stop_since;
 	struct event *chld, *hup, *term, *intr, *tick;
@@ -63,7 +66,7 @@ now(void)
 static void
 child_exec(const struct child *c, int write_end, pid_t parent)
 {
-	char fd[16], sig[16];
+	char fd[16], kept[16], sig[16];
 	const char *argv[] = { "linkwatch-collector", "-c", c->sup->o.conf_path, "--role", c->role,
 		"--after-signal", sig, NULL };
 	sigset_t none;
@@ -75,6 +78,12 @@ child_exec(const struct child *c, int write_end, pid_t parent)
 	snprintf(sig, sizeof sig, "%d", c->last_signal);
 	setenv(HEARTBEAT_ENV, fd, 1);
 	fcntl(write_end, F_SETFD, 0);
+	unsetenv(KEPT_ENV);
+	if (c->sup->kept >= 0 && strcmp(c->role, c->sup->o.keeper) == 0) {
+		snprintf(kept, sizeof kept, "%d", c->sup->kept);
+		setenv(KEPT_ENV, kept, 1);
+		fcntl(c->sup->kept, F_SETFD, 0);
+	}
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execv("/proc/self/exe", (char *const *)argv);
@@ -269,12 +278,14 @@ int
 supervisor_run(const struct supervisor_opts *o)
 {
 	static const struct timeval tick = { .tv_usec = TICK_US };
-	struct supervisor sup = { .o = *o, .base = event_base_new() };
+	struct supervisor sup = { .o = *o, .base = event_base_new(), .kept = -1 };
 
 	if (sup.o.hang_ns == 0)
 		sup.o.hang_ns = HEARTBEAT_LIMIT_S * NS_PER_S;
 	if (sup.o.stop_ns == 0)
 		sup.o.stop_ns = STOP_NS;
+	if (o->keeper != NULL && (sup.kept = memfd_create("kept", MFD_CLOEXEC)) < 0)
+		log_warning("%s: no memory that outlives it: %s", o->keeper, strerror(errno));
 	sup.chld = add_signal(&sup, SIGCHLD, on_child);
 	sup.hup = add_signal(&sup, SIGHUP, on_hup);
 	sup.term = add_signal(&sup, SIGTERM, on_stop);
@@ -299,6 +310,24 @@ supervisor_run(const struct supervisor_opts *o)
 	event_free(sup.intr);
 	event_free(sup.tick);
 	event_base_free(sup.base);
+	if (sup.kept >= 0)
+		close(sup.kept);
 	log_notice("stopped");
 	return 0;
+}
+
+int
+supervisor_kept_fd(void)
+{
+	const char *text = getenv(KEPT_ENV);
+	char *end;
+	long fd;
+
+	if (text == NULL)
+		return -1;
+	fd = strtol(text, &end, 10);
+	if (*text == '\0' || *end != '\0' || fd < 3 || fd > 1024 || fcntl((int)fd, F_GETFD) < 0)
+		return -1;
+	fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+	return (int)fd;
 }

@@ -28,7 +28,16 @@
 #define FREE_TRIES 5
 #define COOKIE "__Host-lw"
 
-enum route_flag { OPEN = 1 /* without log-in */, CHANGES = 2 /* CSRF token and operator */ };
+/*
+ * Which rule a row has for vendors: SHARED (nothing in it belongs to anybody) or OWN (the handler
+ * gives a vendor what is his, and 404 for the rest).  A row with neither is not there for vendors.
+ */
+enum route_flag {
+	OPEN = 1,			/* without log-in */
+	CHANGES = 2,			/* CSRF token and operator; or a vendor, if the row is OWN */
+	SHARED = 4,
+	OWN = 8,
+};
 
 static const struct route {
 	enum web_method method;
@@ -36,29 +45,29 @@ static const struct route {
 	unsigned flags;
 	void (*handler)(struct web_req *);
 } routes[] = {
-	{ WEB_GET, "", 0, web_page_shell },
-	{ WEB_GET, "link/*/*", 0, web_page_shell },
-	{ WEB_GET, "incidents", 0, web_page_shell },
-	{ WEB_GET, "incident/*", 0, web_page_shell },
-	{ WEB_GET, "agents", 0, web_page_shell },
-	{ WEB_GET, "agent/*", 0, web_page_shell },
-	{ WEB_GET, "chains", 0, web_page_shell },
-	{ WEB_GET, "matrix", 0, web_page_shell },
+	{ WEB_GET, "", SHARED, web_page_shell },
+	{ WEB_GET, "link/*/*", OWN, web_page_shell },
+	{ WEB_GET, "incidents", SHARED, web_page_shell },
+	{ WEB_GET, "incident/*", SHARED, web_page_shell },
+	{ WEB_GET, "agents", SHARED, web_page_shell },
+	{ WEB_GET, "agent/*", OWN, web_page_shell },
+	{ WEB_GET, "chains", SHARED, web_page_shell },
+	{ WEB_GET, "matrix", SHARED, web_page_shell },
 	{ WEB_GET, "login", OPEN, web_page_login },
 	{ WEB_POST, "login", OPEN, web_login },
-	{ WEB_POST, "logout", 0, web_logout },
+	{ WEB_POST, "logout", SHARED, web_logout },
 	{ WEB_GET, "assets/*", OPEN, web_page_asset },
 	{ WEB_GET, "favicon.ico", OPEN, web_page_asset },
-	{ WEB_GET, "graph/*/*", 0, web_graph },
-	{ WEB_GET, "api/status", 0, web_api_status },
-	{ WEB_GET, "api/links", 0, web_api_links },
-	{ WEB_GET, "api/link/*/*", 0, web_api_link },
-	{ WEB_GET, "api/series/*/*", 0, web_series },
-	{ WEB_GET, "api/agents", 0, web_api_agents },
-	{ WEB_GET, "api/incidents", 0, web_api_incidents },
-	{ WEB_GET, "api/incident/*", 0, web_api_incident },
-	{ WEB_POST, "api/incident/*/*", CHANGES, web_api_incident_act },
-	{ WEB_GET, "api/events", 0, web_events },
+	{ WEB_GET, "graph/*/*", OWN, web_graph },
+	{ WEB_GET, "api/status", OWN, web_api_status },
+	{ WEB_GET, "api/links", OWN, web_api_links },
+	{ WEB_GET, "api/link/*/*", OWN, web_api_link },
+	{ WEB_GET, "api/series/*/*", OWN, web_series },
+	{ WEB_GET, "api/agents", OWN, web_api_agents },
+	{ WEB_GET, "api/incidents", OWN, web_api_incidents },
+	{ WEB_GET, "api/incident/*", OWN, web_api_incident },
+	{ WEB_POST, "api/incident/*/*", CHANGES | OWN, web_api_incident_act },
+	{ WEB_GET, "api/events", OWN, web_events },
 };
 
 /* ---------------------------------------------------------------- answers */
@@ -111,12 +120,6 @@ web_redirect(struct web_req *q, const char *to)
 {
 	http_header(q->req, "Location", to);
 	web_answer(q, 303, NULL, NULL, 0);
-}
-
-bool
-web_sees(const struct session *who, const char *vendor)
-{
-	return *who->vendor == '\0' || strcmp(who->vendor, vendor) == 0;
 }
 
 /* --------------------------------------------------------------- dispatch */
@@ -270,7 +273,10 @@ dispatch(struct web_req *q)
 		ask_to_log_in(q);
 	} else if (q->method == WEB_POST && (r->flags & OPEN) == 0 && !change_is_allowed(q)) {
 		return;
-	} else if ((r->flags & CHANGES) != 0 && q->who.role < WEB_OPERATOR) {
+	} else if (q->who.role == WEB_VENDOR && (r->flags & (OPEN | SHARED | OWN)) == 0) {
+		web_fail(q, 404, "not-found", "没有这个地址", "there is nothing at this address");
+	} else if ((r->flags & CHANGES) != 0 && q->who.role < WEB_OPERATOR &&
+	    (q->who.role != WEB_VENDOR || (r->flags & OWN) == 0)) {
 		web_fail(q, 403, "denied", "只读账号不能操作", "this account may only look");
 	} else {
 		r->handler(q);
@@ -336,7 +342,7 @@ session_stands(void *arg, const struct session *s)
 {
 	const struct user *u = users_find(&((struct web *)arg)->users, s->user);
 
-	return u != NULL && u->role == s->role;
+	return u != NULL && u->role == s->role && strcmp(u->vendor, s->vendor) == 0;
 }
 
 static void

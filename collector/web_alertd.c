@@ -49,8 +49,8 @@ struct alertd {
 	void *arg;
 };
 
-static void send_request(struct alertd *, const char *cmd, json_t *args, const char *user,
-    const char *role, void (*done)(void *arg, json_t *answer), void *arg);
+static void send_request(struct alertd *, const char *cmd, json_t *args, json_t *as,
+    void (*done)(void *arg, json_t *answer), void *arg);
 
 static void
 forget(struct alertd *a)
@@ -207,9 +207,9 @@ static void
 ask_lists(struct alertd *a)
 {
 	a->seconds = 0;
-	send_request(a, "link.list", NULL, NULL, NULL, got_links, a);
-	send_request(a, "agent.list", NULL, NULL, NULL, got_agents, a);
-	send_request(a, "incident.list", json_pack("{s:b,s:i}", "all", 1, "limit", 300), NULL, NULL,
+	send_request(a, "link.list", NULL, NULL, got_links, a);
+	send_request(a, "agent.list", NULL, NULL, got_agents, a);
+	send_request(a, "incident.list", json_pack("{s:b,s:i}", "all", 1, "limit", 300), NULL,
 	    got_incidents, a);
 }
 
@@ -223,7 +223,7 @@ got_subscription(void *arg, json_t *answer)
 	a->up = true;
 	a->told = false;
 	log_notice("web: alertd answers");
-	send_request(a, "status", NULL, NULL, NULL, got_status, a);
+	send_request(a, "status", NULL, NULL, got_status, a);
 	ask_lists(a);
 }
 
@@ -299,7 +299,7 @@ alertd_event(struct bufferevent *bev, short what, void *arg)
 
 	(void)bev;
 	if ((what & BEV_EVENT_CONNECTED) != 0)
-		send_request(a, "subscribe", NULL, NULL, NULL, got_subscription, a);
+		send_request(a, "subscribe", NULL, NULL, got_subscription, a);
 	else if ((what & BEV_EVENT_EOF) != 0)
 		disconnect(a, "it closed the connection");
 	else
@@ -349,13 +349,13 @@ each_second(evutil_socket_t fd, short what, void *arg)
 	if (!a->up)
 		return;
 	if (a->seconds % STATUS_S == 0)
-		send_request(a, "status", NULL, NULL, NULL, got_status, a);
+		send_request(a, "status", NULL, NULL, got_status, a);
 	if (a->seconds >= LIST_S)
 		ask_lists(a);
 }
 
 static void
-send_request(struct alertd *a, const char *cmd, json_t *args, const char *user, const char *role,
+send_request(struct alertd *a, const char *cmd, json_t *args, json_t *as,
     void (*done)(void *arg, json_t *answer), void *arg)
 {
 	struct request *r;
@@ -364,6 +364,7 @@ send_request(struct alertd *a, const char *cmd, json_t *args, const char *user, 
 
 	if (a->bev == NULL || a->n_requests >= REQUESTS_MAX) {
 		json_decref(args);
+		json_decref(as);
 		if (done != NULL)
 			done(arg, NULL);
 		return;
@@ -374,8 +375,8 @@ send_request(struct alertd *a, const char *cmd, json_t *args, const char *user, 
 	a->n_requests++;
 	line = json_pack("{s:I,s:s,s:o}", "id", (json_int_t)r->id, "cmd", cmd, "args",
 	    args != NULL ? args : json_object());
-	if (user != NULL)
-		json_object_set_new(line, "as", json_pack("{s:s,s:s}", "user", user, "role", role));
+	if (as != NULL)
+		json_object_set_new(line, "as", as);
 	text = json_dumps(line, JSON_COMPACT);
 	json_decref(line);
 	evbuffer_add_printf(bufferevent_get_output(a->bev), "%s\n", text);
@@ -468,8 +469,8 @@ alertd_link_changed(const struct alertd *a, const char *key)
 }
 
 void
-alertd_ask(struct alertd *a, const char *cmd, json_t *args, const char *user, const char *role,
+alertd_ask(struct alertd *a, const char *cmd, json_t *args, json_t *as,
     void (*done)(void *arg, json_t *answer), void *arg)
 {
-	send_request(a, cmd, args, user, role, done, arg);
+	send_request(a, cmd, args, as, done, arg);
 }

@@ -33,9 +33,9 @@ struct json_t *alertd_incidents(const struct alertd *);
 uint64_t alertd_link_changed(const struct alertd *, const char *key);
 
 /*
- * Sends cmd with args (taken over; may be NULL) on behalf of user and role
- * (NULL: the page itself).  done() is called once: with the answer object
+ * Sends cmd with args (taken over; may be NULL) on behalf of as, an object
+ * {"user","role","vendor"?} that is taken over (NULL: the page itself).  done() is called once: with the answer object
  * (borrowed) or NULL when alertd is away or silent for 10 s.
  */
-void alertd_ask(struct alertd *, const char *cmd, struct json_t *args, const char *user,
-    const char *role, void (*done)(void *arg, struct json_t *answer), void *arg);
+void alertd_ask(struct alertd *, const char *cmd, struct json_t *args, struct json_t *as,
+    void (*done)(void *arg, struct json_t *answer), void *arg);

@@ -10,8 +10,9 @@
  *   agents              {"agents":[AGENT...],"vendors":[...]}
  *   incidents           {"up":BOOL,"incidents":[INCIDENT...],"vendors":[...]}, newest first
  *   incident/N          the data of alertd's incident.show; 503 while it is away
- *   POST incident/N/ACT ACT one of ack, note, set, grade, hold, resume, close, reopen, cancel; form: note, eta, version, cause,
- *                       root-cause, responsible, measure, grade-final; X-CSRF-Token; role operator
+ *   POST incident/N/ACT ACT one of ack, note, set, grade, hold, resume, close, reopen, cancel; form: note, eta, version,
+ *                       cause, root-cause, responsible, measure, grade-final; X-CSRF-Token; role operator.  A vendor may
+ *                       ack and note, with note, eta and version: he answers, he does not judge
  *   events              server-sent events, see web_push.c
  *
  *   LINK   {"agent","link","name_zh","name_en","short_zh","short_en","probe","target","port","class","vendor",
@@ -22,6 +23,8 @@
  *          "limit_loss","limit_rtt_ms","interface","reverse" ("AGENT/LINK" that measures the way back, or null)}
  *   graphs  /graph/AGENT/LINK?kind=&from=&to=&w=&h=&scale=&theme=light|dark&lang=zh|en gives a PNG; where its
  *          canvas lies stands in X-Graph-Left, -Top, -Width, -Height, its time in X-Graph-From, -To
+ *
+ * A vendor gets of everything only what is his; of the rest he gets 404, as if it were not there.
  *
  * Errors: {"error":{"code","zh","en"}} with 400, 401, 403, 404, 405, 409, 411, 429, 500, 503 or 504.
  * Times are seconds since 1970 UTC.
@@ -38,42 +41,52 @@ now_s(struct web *w)
 	return (double)(clock_wall(w->clock).ns / NS_PER_MS) / 1e3;
 }
 
+/* The vendors whom the asker may know of. */
 static json_t *
-vendors_of(struct web *w)
+vendors_of(struct web_req *q)
 {
-	const Linkwatch__Pb__Plan *p = live_current_plan(w->live);
+	const Linkwatch__Pb__Plan *p = live_current_plan(q->web->live);
 	json_t *list = json_array();
 
 	for (size_t i = 0; p != NULL && i < p->n_vendor; i++)
-		json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:s}", "id", p->vendor[i]->id,
-		    "code", p->vendor[i]->code, "name_zh", p->vendor[i]->name_zh, "name_en",
-		    p->vendor[i]->name_en));
+		if (web_sees(&q->who, p->vendor[i]->id))
+			json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:s}", "id",
+			    p->vendor[i]->id, "code", p->vendor[i]->code, "name_zh",
+			    p->vendor[i]->name_zh, "name_en", p->vendor[i]->name_en));
 	return list;
 }
 
+/* The chains on which a link stands that the asker may see. */
 static json_t *
-chains_of(struct web *w)
+chains_of(const struct web_req *q)
 {
-	const Linkwatch__Pb__Plan *p = live_current_plan(w->live);
+	const Linkwatch__Pb__Plan *p = live_current_plan(q->web->live);
 	json_t *list = json_array();
 
-	for (size_t i = 0; p != NULL && i < p->n_chain; i++)
-		json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "id", p->chain[i]->id, "name_zh",
-		    p->chain[i]->name_zh, "name_en", p->chain[i]->name_en));
+	for (size_t i = 0; p != NULL && i < p->n_chain; i++) {
+		bool sees = *q->who.vendor == '\0';
+
+		for (size_t k = 0; k < p->n_link && !sees; k++)
+			sees = strcmp(p->link[k]->chain, p->chain[i]->id) == 0 &&
+			    web_sees(&q->who, p->link[k]->vendor);
+		if (sees)
+			json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "id", p->chain[i]->id,
+			    "name_zh", p->chain[i]->name_zh, "name_en", p->chain[i]->name_en));
+	}
 	return list;
 }
 
 void
 web_api_status(struct web_req *q)
 {
-	web_answer_json(q, 200, web_json_status(q->web));
+	web_answer_json(q, 200, web_json_status(q->web, web_scope(&q->who)));
 }
 
 /* A link in full; its way back is named to those alone who may see that link. */
 static json_t *
 link_of(struct web_req *q, const struct live_link *k, bool full)
 {
-	json_t *o = web_json_link(q->web, k, full);
+	json_t *o = web_scope_link(q->web, web_scope(&q->who), web_json_link(q->web, k, full));
 	const struct live_link *back = live_reverse(q->web->live, k->conf);
 
 	if (back != NULL && web_sees(&q->who, back->conf->vendor))
@@ -92,41 +105,43 @@ web_api_links(struct web_req *q)
 	const char *agent = http_param(&q->query, "agent"), *curve = http_param(&q->query, "curve");
 
 	for (size_t i = 0; i < n; i++)
-		if (agent == NULL || strcmp(v[i].conf->agent, agent) == 0)
+		if (web_sees(&q->who, v[i].conf->vendor) && (agent == NULL || strcmp(v[i].conf->agent, agent) == 0))
 			json_array_append_new(list, link_of(q, &v[i], curve == NULL || strcmp(curve, "0") != 0));
 	web_answer_json(q, 200, json_pack("{s:f,s:o,s:o,s:o}", "now", now_s(q->web), "links", list,
-	    "vendors", vendors_of(q->web), "chains", chains_of(q->web)));
+	    "vendors", vendors_of(q), "chains", chains_of(q)));
 }
 
 static void
 answer_link(struct web_req *q, json_t *verdict)
 {
-	const struct live_link *k = live_find(q->web->live, q->path.seg[2], q->path.seg[3]);
+	const struct live_link *k = web_find_link(q, q->path.seg[2], q->path.seg[3]);
 
 	if (k == NULL) {
 		web_fail(q, 404, "not-found", "计划中没有这条链路", "the plan has no such link");
 		return;
 	}
 	web_answer_json(q, 200, json_pack("{s:f,s:o,s:o,s:O?}", "now", now_s(q->web), "link",
-	    link_of(q, k, true), "vendors", vendors_of(q->web), "alertd", verdict));
+	    link_of(q, k, true), "vendors", vendors_of(q), "alertd", verdict));
 }
 
 static void
 link_shown(void *arg, json_t *answer)
 {
-	answer_link(arg, json_object_get(answer, "data"));
+	struct web_req *q = arg;
+	json_t *data = web_scope_link_doc(q->web, web_scope(&q->who), json_object_get(answer, "data"));
+
+	answer_link(q, data);
+	json_decref(data);
 }
 
 void
 web_api_link(struct web_req *q)
 {
-	struct web *w = q->web;
-
-	if (live_find(w->live, q->path.seg[2], q->path.seg[3]) == NULL || !alertd_is_up(w->alertd))
+	if (web_find_link(q, q->path.seg[2], q->path.seg[3]) == NULL || !alertd_is_up(q->web->alertd))
 		answer_link(q, NULL);
 	else
-		alertd_ask(w->alertd, "link.show", json_pack("{s:s,s:s}", "agent", q->path.seg[2], "link",
-		    q->path.seg[3]), q->who.user, web_role_name(q->who.role), link_shown, q);
+		web_ask_alertd(q, "link.show", json_pack("{s:s,s:s}", "agent", q->path.seg[2], "link",
+		    q->path.seg[3]), link_shown, q);
 }
 
 void
@@ -137,9 +152,10 @@ web_api_agents(struct web_req *q)
 	struct live_agent *v = live_agents(q->web->live, &n);
 
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, web_json_agent(q->web, &v[i]));
+		if (web_sees(&q->who, v[i].conf->vendor))
+			json_array_append_new(list, web_json_agent(q->web, &v[i]));
 	web_answer_json(q, 200, json_pack("{s:f,s:o,s:o}", "now", now_s(q->web), "agents", list,
-	    "vendors", vendors_of(q->web)));
+	    "vendors", vendors_of(q)));
 }
 
 static int
@@ -157,7 +173,7 @@ web_api_incidents(struct web_req *q)
 	json_t *known = alertd_incidents(q->web->alertd), *list = json_array(), *one;
 	size_t n = json_object_size(known), i = 0;
 	json_t **v = calloc(n + 1, sizeof *v);
-	const char *key;
+	const char *key, *scope = web_scope(&q->who);
 
 	if (v == NULL)
 		abort();
@@ -165,10 +181,11 @@ web_api_incidents(struct web_req *q)
 		v[i++] = one;
 	qsort(v, n, sizeof *v, newest_first);
 	for (i = 0; i < n; i++)
-		json_array_append(list, v[i]);
+		if (web_scope_has_incident(scope, v[i]))
+			json_array_append_new(list, web_scope_incident(q->web, scope, v[i]));
 	free(v);
 	web_answer_json(q, 200, json_pack("{s:f,s:b,s:o,s:o}", "now", now_s(q->web), "up",
-	    alertd_is_up(q->web->alertd), "incidents", list, "vendors", vendors_of(q->web)));
+	    alertd_is_up(q->web->alertd), "incidents", list, "vendors", vendors_of(q)));
 }
 
 /* The HTTP status for an error word of control.h. */
@@ -186,6 +203,18 @@ status_of(const char *word)
 	return 503;
 }
 
+/* What alertd says of an incident, as the asker may see it; alertd has looked whose it is, and so do we. */
+static void
+answer_incident(struct web_req *q, json_t *data)
+{
+	const char *scope = web_scope(&q->who);
+
+	if (web_scope_has_incident(scope, json_object_get(data, "incident")))
+		web_answer_json(q, 200, web_scope_incident_doc(q->web, scope, data));
+	else
+		web_fail(q, 404, "not-found", "没有这个故障", "there is no such incident");
+}
+
 static void
 alertd_answered(void *arg, json_t *answer)
 {
@@ -196,7 +225,7 @@ alertd_answered(void *arg, json_t *answer)
 	const char *en = json_string_value(json_object_get(error, "en"));
 
 	if (json_is_true(json_object_get(answer, "ok")))
-		web_answer_json(q, 200, json_incref(json_object_get(answer, "data")));
+		answer_incident(q, json_object_get(answer, "data"));
 	else if (answer == NULL)
 		web_fail(q, 503, "unavailable", "告警服务暂不可用", "the alert service does not answer");
 	else
@@ -223,30 +252,40 @@ web_api_incident(struct web_req *q)
 	if (number == 0)
 		web_fail(q, 404, "not-found", "没有这个故障", "there is no such incident");
 	else
-		alertd_ask(q->web->alertd, "incident.show", json_pack("{s:I}", "number", number),
-		    q->who.user, web_role_name(q->who.role), alertd_answered, q);
+		web_ask_alertd(q, "incident.show", json_pack("{s:I}", "number", number), alertd_answered, q);
 }
 
 void
 web_api_incident_act(struct web_req *q)
 {
-	static const char *const commands[][2] = {
-		{ "ack", "incident.ack" }, { "note", "incident.note" }, { "close", "incident.close" },
-		{ "reopen", "incident.reopen" }, { "cancel", "incident.cancel" }, { "set", "incident.set" },
-		{ "grade", "incident.grade" }, { "hold", "incident.hold" }, { "resume", "incident.resume" },
+	static const struct { const char *act, *cmd; bool vendor; } commands[] = {
+		{ "ack", "incident.ack", true }, { "note", "incident.note", true },
+		{ "set", "incident.set", false }, { "grade", "incident.grade", false },
+		{ "hold", "incident.hold", false }, { "resume", "incident.resume", false },
+		{ "close", "incident.close", false }, { "reopen", "incident.reopen", false },
+		{ "cancel", "incident.cancel", false },
 	};
 	static const char *const texts[] = { "note", "eta", "cause", "root-cause", "responsible", "measure",
 		"grade-final" };
+	size_t n_texts = q->who.role == WEB_VENDOR ? 2 : sizeof texts / sizeof *texts;
 	json_int_t number = incident_number(q);
 	const char *cmd = NULL;
+	bool may = true;
 	int64_t version;
 	json_t *args;
 
-	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-		if (strcmp(commands[i][0], q->path.seg[3]) == 0)
-			cmd = commands[i][1];
+	for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+		if (strcmp(commands[i].act, q->path.seg[3]) != 0)
+			continue;
+		cmd = commands[i].cmd;
+		may = commands[i].vendor || q->who.role != WEB_VENDOR;
+	}
 	if (number == 0 || cmd == NULL) {
 		web_fail(q, 404, "not-found", "没有这个操作", "there is no such action");
+		return;
+	}
+	if (!may) {
+		web_fail(q, 403, "denied", "服务商账号只能确认和填写说明", "a vendor may acknowledge and note");
 		return;
 	}
 	if (http_param_int(&q->form, "version", 0, UINT32_MAX, 0, &version) != 0) {
@@ -254,8 +293,8 @@ web_api_incident_act(struct web_req *q)
 		return;
 	}
 	args = json_pack("{s:I,s:I}", "number", number, "version", (json_int_t)version);
-	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+	for (size_t i = 0; i < n_texts; i++)
 		if (http_param(&q->form, texts[i]) != NULL && *http_param(&q->form, texts[i]) != '\0')
 			json_object_set_new(args, texts[i], json_string(http_param(&q->form, texts[i])));
-	alertd_ask(q->web->alertd, cmd, args, q->who.user, web_role_name(q->who.role), alertd_answered, q);
+	web_ask_alertd(q, cmd, args, alertd_answered, q);
 }

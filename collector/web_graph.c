@@ -175,7 +175,7 @@ find_series(struct web_req *q, const struct live_link **link, char *path, size_t
 	const char *agent = q->path.seg[q->path.n - 2], *id = q->path.seg[q->path.n - 1];
 	char file[SERIES_PATH_MAX];
 
-	*link = live_find(q->web->live, agent, id);
+	*link = web_find_link(q, agent, id);
 	if (!id_is_valid(agent) || !id_is_valid(id) || *link == NULL ||
 	    series_path(file, sizeof file, agent, id) != 0 ||
 	    (size_t)snprintf(path, n, "%s/%s", q->web->rrd, file) >= n) {

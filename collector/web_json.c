@@ -225,21 +225,72 @@ web_json_agent(struct web *w, const struct live_agent *a)
 	return o;
 }
 
-json_t *
-web_json_status(struct web *w)
+static void
+count(json_t *o, const char *key, bool also)
 {
+	if (key != NULL)
+		json_object_set_new(o, key, json_integer(json_integer_value(json_object_get(o, key)) + also));
+}
+
+/* alertd's status as a vendor may see it: what is his, counted; nothing of feed, outbox and channels. */
+static json_t *
+vendor_status(struct web *w, const char *vendor)
+{
+	static const char *const states[] = { "up", "degraded", "down", "planned", "not-observed" };
+	static const char *const lives[] = { "open", "handling", "recovered", "review", "hold" };
+	json_t *links = json_object(), *agents = json_object(), *incidents = json_object(), *one;
+	struct live_link *k;
+	struct live_agent *a;
+	const char *key;
+	size_t n;
+
+	for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+		count(links, states[i], false);
+	k = live_links(w->live, &n);
+	for (size_t i = 0; i < n; i++)
+		count(links, json_string_value(json_object_get(alertd_link(w->alertd, k[i].key), "state")),
+		    web_scope_has(vendor, k[i].conf->vendor));
+	count(agents, "connected", false);
+	count(agents, "silent", false);
+	a = live_agents(w->live, &n);
+	for (size_t i = 0; i < n; i++) {
+		json_t *known = alertd_agent(w->alertd, a[i].conf->id);
+		bool his = web_scope_has(vendor, a[i].conf->vendor);
+
+		count(agents, "connected", his && json_is_true(json_object_get(known, "connected")));
+		count(agents, "silent", his && json_is_true(json_object_get(known, "silent")));
+	}
+	for (size_t i = 0; i < sizeof lives / sizeof *lives; i++)
+		count(incidents, lives[i], false);
+	json_object_foreach(alertd_incidents(w->alertd), key, one) {
+		const char *state = json_string_value(json_object_get(one, "state"));
+
+		if (state != NULL && json_object_get(incidents, state) != NULL)
+			count(incidents, state, web_scope_has_incident(vendor, one));
+	}
+	return json_pack("{s:o,s:o,s:o}", "links", links, "agents", agents, "incidents", incidents);
+}
+
+json_t *
+web_json_status(struct web *w, const char *scope)
+{
+	json_t *status = *scope == '\0' || alertd_status(w->alertd) == NULL ?
+	    json_incref(alertd_status(w->alertd)) : vendor_status(w, scope);
 	int64_t now = clock_wall(w->clock).ns, last = live_last_ns(w->live);
 	const char *trouble = w->tail != NULL ? tail_trouble(w->tail) : "no journal yet";
-	json_t *o = json_pack("{s:s,s:f,s:{s:b,s:f,s:s*},s:{s:b,s:b,s:O?}}", "version", LW_VERSION,
+	json_t *o = json_pack("{s:s,s:f,s:{s:b,s:f,s:s*},s:{s:b,s:b,s:o?}}", "version", LW_VERSION,
 	    "now", seconds(now), "ingest", "silent", now - last > SILENT_NS, "last", seconds(last),
 	    "trouble", trouble, "alertd", "up", alertd_is_up(w->alertd), "configured",
-	    alertd_is_configured(w->alertd), "status", alertd_status(w->alertd));
-	size_t links, seen = 0;
+	    alertd_is_configured(w->alertd), "status", status);
+	size_t links, own = 0, seen = 0;
 	struct live_link *v = live_links(w->live, &links);
 
 	for (size_t i = 0; i < links; i++)
-		seen += v[i].at_ns != 0;
-	json_object_set_new(o, "links", json_integer((json_int_t)links));
+		if (web_scope_has(scope, v[i].conf->vendor)) {
+			own++;
+			seen += v[i].at_ns != 0;
+		}
+	json_object_set_new(o, "links", json_integer((json_int_t)own));
 	json_object_set_new(o, "links_seen", json_integer((json_int_t)seen));
 	return o;
 }

@@ -112,7 +112,7 @@ let_in(struct web_req *q, const struct user *u)
 
 	if (q->logged_in)
 		session_close(w->sessions, q->who.id);	/* a log-in never goes on with an old name */
-	session_open(w->sessions, u->name, u->role, clock_mono(w->clock), cookie);
+	session_open(w->sessions, u->name, u->role, u->vendor, clock_mono(w->clock), cookie);
 	snprintf(line, sizeof line, "__Host-lw=%s; Path=/; HttpOnly; Secure; SameSite=Strict", cookie);
 	http_header(q->req, "Set-Cookie", line);
 	OPENSSL_cleanse(line, sizeof line);

@@ -46,9 +46,12 @@ page_exists(struct web_req *q)
 	char *end;
 
 	if (q->path.n == 3)		/* link/AGENT/LINK */
-		return live_find(q->web->live, q->path.seg[1], q->path.seg[2]) != NULL;
-	if (q->path.n == 2 && strcmp(q->path.seg[0], "agent") == 0)
-		return live_agent_find(q->web->live, q->path.seg[1]) != NULL;
+		return web_find_link(q, q->path.seg[1], q->path.seg[2]) != NULL;
+	if (q->path.n == 2 && strcmp(q->path.seg[0], "agent") == 0) {
+		const struct live_agent *a = live_agent_find(q->web->live, q->path.seg[1]);
+
+		return a != NULL && web_sees(&q->who, a->conf->vendor);
+	}
 	if (q->path.n == 2)		/* incident/N */
 		return strspn(q->path.seg[1], "0123456789") == strlen(q->path.seg[1]) &&
 		    strtoull(q->path.seg[1], &end, 10) > 0 && strlen(q->path.seg[1]) < 19;

@@ -1,5 +1,5 @@
 /*
- * web_passwd.c - `linkwatch-collector passwd FILE USER [ROLE]`.
+ * web_passwd.c - `linkwatch-collector passwd FILE USER [ROLE]`; ROLE vendor=ID is a vendor's engineer.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -140,18 +140,18 @@ int
 web_passwd_main(int argc, char **argv)
 {
 	struct user u = { 0 };
-	int role = argc > 3 ? web_role_parse(argv[3]) : WEB_OPERATOR;
+	bool role;
 
 	if (argc < 3 || argc > 4 || argv[1][0] == '-') {
-		fprintf(stderr, "usage: linkwatch-collector passwd FILE USER [viewer|operator|admin]\n");
+		fprintf(stderr, "usage: linkwatch-collector passwd FILE USER [viewer|operator|admin|vendor=ID]\n");
 		return argc == 2 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0) ? 0 : 2;
 	}
-	if (!id_is_valid(argv[2]) || role < 0) {
-		fprintf(stderr, "passwd: %s\n", role < 0 ? "the role is viewer, operator or admin"
+	role = web_role_parse(argc > 3 ? argv[3] : "operator", &u.role, u.vendor);
+	if (!id_is_valid(argv[2]) || !role) {
+		fprintf(stderr, "passwd: %s\n", !role ? "the role is viewer, operator, admin or vendor=ID"
 		    : "a user is [a-z0-9][a-z0-9-]*, at most 63 bytes");
 		return 2;
 	}
 	snprintf(u.name, sizeof u.name, "%s", argv[2]);
-	u.role = (enum web_role)role;
 	return set_password(argv[1], &u);
 }

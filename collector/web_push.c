@@ -6,6 +6,8 @@
  *   links     [LINK...] as in /api/links, without curve and graphs: only those that changed
  *   status    as /api/status, every five seconds
  *   incident  INCIDENT as alertd wrote it
+ *
+ * A vendor's streams tell only what is his.
  */
 #include <event2/event.h>
 #include <stdlib.h>
@@ -19,26 +21,28 @@
 #define STATE_MS 250			/* 1000 is a multiple of it */
 
 static void
-send_json(struct web *w, const char *event, json_t *json)
+send_json(struct web *w, const char *scope, const char *event, json_t *json)
 {
 	char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(15));
 
 	json_decref(json);
 	if (text != NULL)
-		sse_broadcast(w->sse, event, text, strlen(text));
+		sse_send(w->sse, scope, event, text, strlen(text));
 	free(text);
 }
 
 static json_t *
-changed_links(struct web *w)
+changed_links(struct web *w, const char *scope)
 {
 	json_t *list = json_array();
 	size_t n;
 	struct live_link *v = live_links(w->live, &n);
 
 	for (size_t i = 0; i < n; i++)
-		if (v[i].changed > w->pushed || alertd_link_changed(w->alertd, v[i].key) > w->pushed_alertd)
-			json_array_append_new(list, web_json_link(w, &v[i], false));
+		if (web_scope_has(scope, v[i].conf->vendor) && (v[i].changed > w->pushed ||
+		    alertd_link_changed(w->alertd, v[i].key) > w->pushed_alertd))
+			json_array_append_new(list, web_scope_link(w, scope, web_json_link(w, &v[i],
+			    false)));
 	return list;
 }
 
@@ -51,22 +55,31 @@ owner_stands(void *arg, uint64_t owner)
 }
 
 static void
-each_second(evutil_socket_t fd, short what, void *arg)
+push_scope(void *arg, const char *scope)
 {
 	struct web *w = arg;
-	json_t *list;
+	json_t *list = changed_links(w, scope);
+
+	if (json_array_size(list) > 0)
+		send_json(w, scope, "links", list);
+	else
+		json_decref(list);
+	if (w->ticks % (1000 / STATE_MS) == 0 && clock_wall(w->clock).ns / NS_PER_S % STATUS_EVERY == 0)
+		send_json(w, scope, "status", web_json_status(w, scope));
+}
+
+static void
+each_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct web *w = arg;
 
 	(void)fd;
 	(void)what;
+	if (++w->ticks % (1000 / STATE_MS) != 0 && alertd_link_changed(w->alertd, NULL) == w->pushed_alertd)
+		return;
 	if (sse_count(w->sse) > 0) {
 		sse_filter(w->sse, owner_stands, w);
-		list = changed_links(w);
-		if (json_array_size(list) > 0)
-			send_json(w, "links", list);
-		else
-			json_decref(list);
-		if (clock_wall(w->clock).ns / NS_PER_S % STATUS_EVERY == 0)
-			send_json(w, "status", web_json_status(w));
+		sse_scopes(w->sse, push_scope, w);
 	}
 	w->pushed = live_changed(w->live);
 	w->pushed_alertd = alertd_link_changed(w->alertd, NULL);
@@ -75,10 +88,21 @@ each_second(evutil_socket_t fd, short what, void *arg)
 void
 web_push_start(struct web *w)
 {
-	struct timeval second = { 1, 0 };
+	struct timeval tick = { 0, STATE_MS * 1000 };
 
-	w->push = event_new(w->base, -1, EV_PERSIST, each_second, w);
-	event_add(w->push, &second);
+	w->push = event_new(w->base, -1, EV_PERSIST, each_tick, w);
+	event_add(w->push, &tick);
+}
+
+struct push { struct web *web; json_t *incident; };
+
+static void
+push_incident(void *arg, const char *scope)
+{
+	struct push *p = arg;
+
+	if (web_scope_has_incident(scope, p->incident))
+		send_json(p->web, scope, "incident", web_scope_incident(p->web, scope, p->incident));
 }
 
 void
@@ -86,8 +110,8 @@ web_push_incident(void *arg, json_t *incident)
 {
 	struct web *w = arg;
 
-	if (w->sse != NULL && sse_count(w->sse) > 0)
-		send_json(w, "incident", json_incref(incident));
+	if (w->sse != NULL)
+		sse_scopes(w->sse, push_incident, &(struct push){ w, incident });
 }
 
 void
@@ -96,7 +120,7 @@ web_events(struct web_req *q)
 	struct web *w = q->web;
 	struct evhttp_request *req = q->req;
 
-	if (!sse_add(w->sse, req, q->who.id)) {
+	if (!sse_add(w->sse, req, q->who.id, web_scope(&q->who))) {
 		web_fail(q, 503, "busy", "实时连接已达上限", "too many live readers");
 		return;
 	}

@@ -9,6 +9,7 @@
 
 #include "collector/web_session.h"
 #include "common/mem.h"
+#include "common/model.h"
 
 #define LIMITER_WAIT_MAX_S 300
 #define LIMITER_FORGET_S 900
@@ -29,7 +30,7 @@ struct limiter {
 	struct limiter_entry v[LIMITER_KEYS];
 };
 
-static const char *const role_names[] = { "?", "viewer", "operator", "admin" };
+static const char *const role_names[] = { "?", "vendor", "viewer", "operator", "admin" };
 
 const char *
 web_role_name(enum web_role r)
@@ -37,13 +38,29 @@ web_role_name(enum web_role r)
 	return (unsigned)r <= WEB_ADMIN ? role_names[r] : "?";
 }
 
-int
-web_role_parse(const char *s)
+bool
+web_role_parse(const char *s, enum web_role *role, char vendor[SESSION_USER_MAX + 1])
 {
-	for (int i = WEB_VIEWER; i <= WEB_ADMIN; i++)
-		if (strcmp(role_names[i], s) == 0)
-			return i;
-	return -1;
+	*vendor = '\0';
+	if (strncmp(s, "vendor=", 7) == 0 && id_is_valid(s + 7)) {
+		snprintf(vendor, SESSION_USER_MAX + 1, "%s", s + 7);
+		*role = WEB_VENDOR;
+		return true;
+	}
+	for (int i = WEB_VIEWER; i <= WEB_ADMIN; i++) {
+		if (strcmp(role_names[i], s) != 0)
+			continue;
+		*role = (enum web_role)i;
+		return true;
+	}
+	return false;
+}
+
+void
+web_role_text(char out[WEB_ROLE_TEXT_MAX], enum web_role role, const char *vendor)
+{
+	snprintf(out, WEB_ROLE_TEXT_MAX, "%s%s%s", web_role_name(role), *vendor != '\0' ? "=" : "",
+	    vendor);
 }
 
 static void
@@ -106,8 +123,8 @@ make_room(struct sessions *t, struct mono now)
 }
 
 const struct session *
-session_open(struct sessions *t, const char *user, enum web_role role, struct mono now,
-    char cookie[SESSION_TOKEN_LEN + 1])
+session_open(struct sessions *t, const char *user, enum web_role role, const char *vendor,
+    struct mono now, char cookie[SESSION_TOKEN_LEN + 1])
 {
 	struct session *s;
 
@@ -115,6 +132,7 @@ session_open(struct sessions *t, const char *user, enum web_role role, struct mo
 	s = &t->v[t->n++];
 	*s = (struct session){ .id = ++t->last_id, .role = role, .opened = now, .used = now };
 	snprintf(s->user, sizeof s->user, "%s", user);
+	snprintf(s->vendor, sizeof s->vendor, "%s", vendor);
 	random_token(t->rng, cookie);
 	random_token(t->rng, s->csrf);
 	SHA256((const unsigned char *)cookie, SESSION_TOKEN_LEN, s->key);

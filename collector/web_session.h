@@ -18,14 +18,15 @@
 #define SESSION_USER_MAX 63
 #define SESSIONS_MAX 1024
 
-enum web_role { WEB_VIEWER = 1, WEB_OPERATOR = 2, WEB_ADMIN = 3 };
+/* WEB_VENDOR: a vendor's engineer, who answers for what is his vendor's and sees nothing else. */
+enum web_role { WEB_VENDOR = 1, WEB_VIEWER = 2, WEB_OPERATOR = 3, WEB_ADMIN = 4 };
 
 struct session {
 	uint64_t id;			/* never 0, never used again */
 	uint8_t key[32];		/* SHA-256 of the cookie */
 	char user[SESSION_USER_MAX + 1];
 	enum web_role role;
-	char vendor[SESSION_USER_MAX + 1];	/* sees only what is this vendor's; "": everything */
+	char vendor[SESSION_USER_MAX + 1];	/* of WEB_VENDOR alone, else "" */
 	char csrf[SESSION_TOKEN_LEN + 1];
 	struct mono opened, used;
 };
@@ -37,7 +38,7 @@ struct sessions *sessions_new(struct rng *rng, int64_t idle_ns, int64_t max_ns);
 void sessions_free(struct sessions *);
 /* A new session; cookie gets its name.  The result lives until the next call that changes the table. */
 const struct session *session_open(struct sessions *, const char *user, enum web_role role,
-    struct mono now, char cookie[SESSION_TOKEN_LEN + 1]);
+    const char *vendor, struct mono now, char cookie[SESSION_TOKEN_LEN + 1]);
 /* The session of this cookie, marked as used now; NULL: none or ended. */
 const struct session *session_find(struct sessions *, const char *cookie, struct mono now);
 /* As session_find by number, without marking it as used. */
@@ -52,7 +53,11 @@ size_t sessions_count(const struct sessions *);
 bool session_csrf_is_good(const struct session *, const char *token);
 
 const char *web_role_name(enum web_role);	/* "operator" */
-int web_role_parse(const char *s);		/* -1: none */
+/* "operator" or "vendor=ID" into role and vendor ("" but for a vendor); false: neither. */
+bool web_role_parse(const char *s, enum web_role *role, char vendor[SESSION_USER_MAX + 1]);
+/* The same written again, for files and lists. */
+#define WEB_ROLE_TEXT_MAX (SESSION_USER_MAX + 10)
+void web_role_text(char out[WEB_ROLE_TEXT_MAX], enum web_role, const char *vendor);
 
 /*
  * Failed log-ins by key (an address, or address and user): after `free_tries`

@@ -48,6 +48,7 @@ struct web {
 	struct sse *sse;
 	struct event *push;
 	uint64_t pushed, pushed_alertd;	/* counters of what the streams have been told */
+	unsigned ticks;			/* of web_push.c */
 	struct drawing *drawings;	/* under way, of web_graph.c */
 	struct web_req *pending;
 	size_t pending_n;
@@ -75,8 +76,27 @@ void web_answer_json(struct web_req *q, int code, json_t *json);
 void web_fail(struct web_req *q, int code, const char *word, const char *zh, const char *en);
 void web_redirect(struct web_req *q, const char *to);
 
-/* May the asker see what belongs to this vendor? Every answer that names a link, an agent or an incident asks. */
+/*
+ * Who sees what: web_vendor.c.  A scope is "" (everything) or a vendor's id (only
+ * what is his).  Every answer that names a link, an agent or an incident asks here.
+ */
+const char *web_scope(const struct session *who);
+bool web_scope_has(const char *scope, const char *vendor);
 bool web_sees(const struct session *who, const char *vendor);
+/* The link of the plan, if the asker may know of it; else NULL. */
+const struct live_link *web_find_link(const struct web_req *q, const char *agent, const char *link);
+/* Is the incident (of alertd) his? Its own vendor counts, not those of the links it drew in. */
+bool web_scope_has_incident(const char *scope, const json_t *incident);
+/* A link of web_json_link(), taken over: without the number of an incident that is not his. */
+json_t *web_scope_link(struct web *, const char *scope, json_t *link);
+/* The incident, or data of incident.show or link.show, as this scope may see it: owned by the caller.  A vendor
+ * gets no link or anomaly of others, and not whom the supervisor told or how he is reached. */
+json_t *web_scope_incident(struct web *, const char *scope, json_t *incident);
+json_t *web_scope_incident_doc(struct web *, const char *scope, json_t *data);
+json_t *web_scope_link_doc(struct web *, const char *scope, json_t *data);
+/* Sends cmd to alertd in the name of the asker; see alertd_ask(). */
+void web_ask_alertd(struct web_req *q, const char *cmd, json_t *args,
+    void (*done)(void *arg, json_t *answer), void *arg);
 
 /* Handlers: web_page.c */
 void web_page_shell(struct web_req *q);
@@ -112,7 +132,8 @@ void web_push_incident(void *web, json_t *incident);
 /* web_json.c: what the table knows, as JSON (owned by the caller). */
 json_t *web_json_link(struct web *, const struct live_link *, bool curve);
 json_t *web_json_agent(struct web *, const struct live_agent *);
-json_t *web_json_status(struct web *);
+/* The status of what a scope (web_scope) sees. */
+json_t *web_json_status(struct web *, const char *scope);
 /* Bits 1 << value_role of an snmp link's series. */
 uint32_t web_roles(const Linkwatch__Pb__Link *);
 /* What people call named object i, its numbers if nothing else; its unit, "" if it has none. */

@@ -48,15 +48,13 @@ parse_line(char *line, struct user *u)
 {
 	char *save = NULL, *name = strtok_r(line, ":", &save), *role = strtok_r(NULL, ":", &save);
 	char *secret = strtok_r(NULL, "", &save), salt[64], hash[128], tail;
-	int r;
 
 	if (name == NULL || role == NULL || secret == NULL)
 		return "expected NAME:ROLE:scrypt$...";
 	if (!id_is_valid(name) || strlen(name) > SESSION_USER_MAX)
 		return "the name is no id ([a-z0-9][a-z0-9-]*, at most 63)";
-	r = web_role_parse(role);
-	if (r < 0)
-		return "the role is none of viewer, operator, admin";
+	if (!web_role_parse(role, &u->role, u->vendor))
+		return "the role is none of viewer, operator, admin, vendor=ID";
 	if (sscanf(secret, "scrypt$%2u$%2u$%2u$%63[0-9a-f]$%127[0-9a-f]%c", &u->log_n, &u->r, &u->p,
 	    salt, hash, &tail) != 5)
 		return "expected scrypt$LOGN$R$P$SALT$HASH as `passwd` writes it";
@@ -64,7 +62,6 @@ parse_line(char *line, struct user *u)
 	    !from_hex(u->salt, sizeof u->salt, salt) || !from_hex(u->hash, sizeof u->hash, hash))
 		return "scrypt figures out of range";
 	snprintf(u->name, sizeof u->name, "%s", name);
-	u->role = (enum web_role)r;
 	return NULL;
 }
 
@@ -189,10 +186,11 @@ user_set_password(struct user *u, const char *password, struct rng *rng)
 char *
 user_line(const struct user *u)
 {
-	char salt[33], hash[65];
+	char salt[33], hash[65], role[WEB_ROLE_TEXT_MAX];
 
 	to_hex(salt, u->salt, sizeof u->salt);
 	to_hex(hash, u->hash, sizeof u->hash);
-	return xasprintf("%s:%s:scrypt$%u$%u$%u$%s$%s", u->name, web_role_name(u->role), u->log_n,
+	web_role_text(role, u->role, u->vendor);
+	return xasprintf("%s:%s:scrypt$%u$%u$%u$%s$%s", u->name, role, u->log_n,
 	    u->r, u->p, salt, hash);
 }

@@ -3,8 +3,8 @@
  *
  * One line each, '#' begins a comment:
  *   NAME:ROLE:scrypt$LOGN$R$P$SALT$HASH
- * NAME is an id as links have them; ROLE viewer, operator or admin; SALT 16
- * and HASH 32 bytes in hex.  `linkwatch-collector passwd` writes it (0600).
+ * NAME is an id as links have them; ROLE viewer, operator, admin or vendor=ID;
+ * SALT 16 and HASH 32 bytes in hex.  `linkwatch-collector passwd` writes it (0600).
  */
 #pragma once
 
@@ -21,6 +21,7 @@
 struct user {
 	char name[SESSION_USER_MAX + 1];
 	enum web_role role;
+	char vendor[SESSION_USER_MAX + 1];	/* of WEB_VENDOR alone, else "" */
 	uint32_t log_n, r, p;
 	uint8_t salt[16], hash[32];
 };

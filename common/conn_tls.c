@@ -30,11 +30,13 @@
 #include "common/frame.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/tls_resume.h"
 
 #define HANDSHAKE_MS 10000
 #define IDLE_MS 90000
 #define QUEUE_MAX ((size_t)4 * 1024 * 1024)
 #define CLOSING_MS 2000
+#define TICKET_NS (12 * 3600 * NS_PER_S)
 #define INPUT_MAX (FRAME_HEADER + FRAME_MAX)
 
 enum state { HANDSHAKE, OPEN, CLOSING, FAILED };
@@ -50,6 +52,9 @@ struct tls_conn {
 	bool server;
 	enum role expect;		/* clients: ROLE_NOBODY is any */
 	char expect_id[ID_MAX + 1];
+	char *far;			/* owned; clients: whose session to resume */
+	size_t slot;			/* servers: place in the owner's array */
+	struct mono ticket_at;		/* servers: of the last ticket */
 	char address[64];
 	char why[256];			/* of FAILED, and what the verifier found */
 };
@@ -65,6 +70,8 @@ tls_conn_defaults(struct tls_conn_opts *o)
 		o->idle_ms = IDLE_MS;
 	if (o->queue_max == 0)
 		o->queue_max = QUEUE_MAX;
+	if (o->ticket_ns == 0)
+		o->ticket_ns = TICKET_NS;
 }
 
 void
@@ -107,6 +114,7 @@ conn_destroy(struct tls_conn *c)
 	bufferevent_free(c->bev);
 	event_free(c->timer);
 	ERR_clear_error();
+	free(c->far);
 	free(c);
 }
 
@@ -208,6 +216,42 @@ check_peer(struct tls_conn *c, struct identity *peer)
 	return 0;
 }
 
+/* What a full handshake would say now of the chain that the peer sent, in c->why: 1, or not. */
+static int
+verify_again(struct tls_conn *c, SSL_CTX *ctx)
+{
+	SSL *ssl = bufferevent_openssl_get_ssl(c->bev);
+	X509_STORE_CTX *v = X509_STORE_CTX_new();
+	int r = 0;
+
+	snprintf(c->why, sizeof c->why, "its certificate cannot be verified");
+	if (v != NULL && X509_STORE_CTX_init(v, SSL_CTX_get_cert_store(ctx),
+	    SSL_get0_peer_certificate(ssl), SSL_get_peer_cert_chain(ssl)) == 1 &&
+	    X509_STORE_CTX_set_default(v, "ssl_client") == 1 &&
+	    X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(v), SSL_CTX_get0_param(ctx)) == 1 &&
+	    X509_STORE_CTX_set_ex_data(v, SSL_get_ex_data_X509_STORE_CTX_idx(), ssl) == 1) {
+		X509_STORE_CTX_set_verify_cb(v, verify_callback);
+		r = X509_verify_cert(v);
+	}
+	X509_STORE_CTX_free(v);
+	ERR_clear_error();
+	return r;
+}
+
+void
+tls_conn_recheck(struct conn *conn, SSL_CTX *ctx)
+{
+	struct tls_conn *c = (struct tls_conn *)conn;
+	char why[sizeof c->why];
+
+	/* One whose session was resumed sent no chain: if it needs more than its own certificate it
+	 * fails here, and comes back by a full handshake. */
+	if (c->state != OPEN || verify_again(c, ctx) == 1)
+		return;
+	memcpy(why, c->why, sizeof why);
+	conn_fail(c, "%s", why);
+}
+
 /* --------------------------------------------------------------- the loop */
 
 /* Hands every whole frame in the input to the handler. */
@@ -287,6 +331,8 @@ describe_error(struct tls_conn *c, int sock_error, char *out, size_t n)
 			first = e;
 	ERR_clear_error();
 	reason = first != 0 ? ERR_reason_error_string(first) : NULL;
+	if (reason != NULL && c->state == HANDSHAKE && !c->server)
+		tls_resume_forget(SSL_get_SSL_CTX(bufferevent_openssl_get_ssl(c->bev)), c->far);
 	if (c->state == HANDSHAKE && c->why[0] != '\0')
 		snprintf(out, n, "%s", c->why);		/* the verifier knows better */
 	else if (reason != NULL)
@@ -312,6 +358,7 @@ on_connected(struct tls_conn *c)
 		return;
 	c->state = OPEN;
 	c->opened = true;
+	c->ticket_at = clock_mono(clock_real());
 	set_timer(c, c->o.idle_ms);
 	c->o.h->opened(c->o.arg, &c->conn, &peer);
 	take_frames(c);
@@ -365,6 +412,20 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* ---------------------------------------------------------- the conn's side */
 
+/* A ticket is good for a week, a connection may stand for years: the next write takes a new one along. */
+static void
+renew_ticket(struct tls_conn *c)
+{
+	SSL *ssl = bufferevent_openssl_get_ssl(c->bev);
+	struct mono now = clock_mono(clock_real());
+
+	if (now.ns - c->ticket_at.ns < c->o.ticket_ns)
+		return;
+	c->ticket_at = now;
+	if (SSL_get_num_tickets(ssl) > 0)
+		(void)SSL_new_session_ticket(ssl);
+}
+
 static int
 tls_send(struct conn *conn, uint8_t type, const void *payload, size_t len)
 {
@@ -382,6 +443,8 @@ tls_send(struct conn *conn, uint8_t type, const void *payload, size_t len)
 		conn_fail(c, "the peer does not read: %zu bytes wait", evbuffer_get_length(out));
 		return -EPIPE;
 	}
+	if (c->server)
+		renew_ticket(c);
 	if (evbuffer_reserve_space(out, (ev_ssize_t)(FRAME_HEADER + len), &v, 1) != 1)
 		abort();		/* out of memory */
 	frame_header(v.iov_base, type, (uint32_t)len);
@@ -448,6 +511,34 @@ static const struct conn_ops tls_conn_ops = {
 	.send = tls_send, .queued = tls_queued, .pause = tls_pause, .close = tls_close,
 	.address = tls_address,
 };
+
+size_t
+tls_conn_slot(const struct conn *conn)
+{
+	return ((const struct tls_conn *)conn)->slot;
+}
+
+void
+tls_conn_set_slot(struct conn *conn, size_t slot)
+{
+	((struct tls_conn *)conn)->slot = slot;
+}
+
+bool
+tls_conn_is_resumed(const struct conn *conn)
+{
+	const struct tls_conn *c = (const struct tls_conn *)conn;
+
+	return SSL_session_reused(bufferevent_openssl_get_ssl(c->bev)) == 1;
+}
+
+const char *
+tls_resume_key(const SSL *ssl)
+{
+	const struct tls_conn *c = SSL_get_app_data(ssl);
+
+	return c != NULL && !c->server ? c->far : NULL;
+}
 
 void
 tls_conn_abort(struct conn *conn, const char *why)
@@ -529,6 +620,8 @@ tls_connect(struct conn **out, struct event_base *base, struct ssl_ctx_st *ctx,
 	c->expect = expect;
 	snprintf(c->expect_id, sizeof c->expect_id, "%s", expect_id != NULL ? expect_id : "");
 	tls_address_format(c->address, sizeof c->address, sa, len);
+	c->far = xasprintf("%s %s at %s", role_name(expect), c->expect_id, c->address);
+	tls_resume_offer(bufferevent_openssl_get_ssl(c->bev), c->far);
 	errno = 0;
 	if (bufferevent_socket_connect(c->bev, sa, (int)len) != 0) {
 		r = errno > 0 ? -errno : -EIO;

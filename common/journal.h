@@ -29,7 +29,7 @@
 #include "common/clock.h"
 #include "common/disk.h"
 
-#define JOURNAL_RECORD_MAX (512 * 1024)
+#define JOURNAL_RECORD_MAX (4 * 1024 * 1024)	/* a plan of 20,000 links */
 
 struct journal;
 struct journal_reader;

@@ -9,7 +9,7 @@
 
 #include "common/mem.h"
 
-#define SCAN_BUF (576 * 1024)
+#define SCAN_BUF (JOURNAL_RECORD_MAX + 64 * 1024)
 #define SCAN_BUF_FIRST (64 * 1024)	/* enough for most: an agent keeps one for ever */
 
 _Static_assert(SCAN_BUF >= RECORD_HEADER + JOURNAL_RECORD_MAX, "the longest record must fit");
@@ -59,9 +59,9 @@ journal_scan_close(struct journal_scan *s)
 }
 
 static void
-grow(struct journal_scan *s)
+grow(struct journal_scan *s, size_t cap)
 {
-	s->cap = SCAN_BUF;
+	s->cap = cap < SCAN_BUF ? cap : SCAN_BUF;
 	s->buf = xreallocarray(s->buf, s->cap, 1);
 }
 
@@ -79,7 +79,7 @@ scan_fill(struct journal_scan *s)
 		s->pos = 0;
 	}
 	if (s->have == s->cap)
-		grow(s);
+		grow(s, 2 * s->cap);	/* to what the records need: few are long */
 	room = s->cap - s->have;
 	if (left <= 0 || room == 0)
 		return 0;
@@ -144,7 +144,7 @@ journal_scan_proves_damage(struct journal_scan *s, uint64_t seq)
 	int64_t at = s->off + 1;
 	bool proven = false;
 
-	grow(s);
+	grow(s, SCAN_BUF);
 	while (at < s->limit && !proven) {
 		ssize_t n = s->file->ops->pread(s->file, s->buf, SCAN_BUF, at);
 
@@ -166,7 +166,7 @@ next_sound(struct journal_scan *s)
 	struct record_header h;
 	int64_t at = s->off + 1;
 
-	grow(s);
+	grow(s, SCAN_BUF);
 	while (at < s->limit) {
 		size_t want = s->limit - at < SCAN_BUF ? (size_t)(s->limit - at) : SCAN_BUF;
 		ssize_t n = s->file->ops->pread(s->file, s->buf, want, at);

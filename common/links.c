@@ -19,7 +19,7 @@
 #define MS NS_PER_MS
 #define HOST_NAME_MAX_BYTES 253
 #define LINKS_MAX 20000
-#define OTHERS_MAX 2000			/* vendors, agents, chains, of each */
+#define OTHERS_MAX 20000			/* vendors, agents, chains, of each */
 #define TCP_SPACING_NS (10 * MS)	/* at least, between two connections to one target */
 
 /* ------------------------------------------------------------------- schema */

@@ -11,6 +11,7 @@
 #include <openssl/x509v3.h>
 
 #include "common/identity.h"
+#include "common/tls_resume.h"
 
 #define CHAIN_DEPTH 3
 #define CERT_LIST_MAX (32 * 1024)	/* bytes of certificates that a peer may send */
@@ -95,7 +96,6 @@ check_own(SSL_CTX *ctx, const char *path, bool server, char *err, size_t n)
 struct ssl_ctx_st *
 tls_context_new(const struct tls_files *files, bool server, char *err, size_t n)
 {
-	static const unsigned char session_context[] = "linkwatch";
 	const int purpose = server ? X509_PURPOSE_SSL_CLIENT : X509_PURPOSE_SSL_SERVER;
 	SSL_CTX *ctx;
 
@@ -114,13 +114,16 @@ tls_context_new(const struct tls_files *files, bool server, char *err, size_t n)
 	SSL_CTX_set_verify_depth(ctx, CHAIN_DEPTH);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) != 1 ||
-	    SSL_CTX_set_session_id_context(ctx, session_context, sizeof session_context - 1) != 1 ||
 	    SSL_CTX_set_purpose(ctx, purpose) != 1) {
 		snprintf(err, n, "OpenSSL: %s", openssl_reason());
 		goto fail;
 	}
 	if (load_files(ctx, files, err, n) != 0 || check_own(ctx, files->cert, server, err, n) != 0)
 		goto fail;
+	if (tls_resume_init(ctx, server) != 0) {
+		snprintf(err, n, "OpenSSL: %s", openssl_reason());
+		goto fail;
+	}
 	ERR_clear_error();
 	return ctx;
 fail:

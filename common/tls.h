@@ -4,9 +4,13 @@
  * One SSL_CTX for each side: TLS 1.3 only, the peer's certificate required
  * and verified against our CA (purpose checked), CRL checked when a file is
  * named.  A reload builds a new context and swaps it.
+ *
+ * Sessions are resumed (tls_resume.h says under which conditions): by a client
+ * always, by a server whose context was given keys for its tickets.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
 #include "common/clock.h"
@@ -24,12 +28,22 @@ struct tls_files {
 /*
  * Owned by the caller (SSL_CTX_free); NULL with a line in err.  Our own
  * certificate must carry a name of ours and fit the side (clientAuth or
- * serverAuth); whether it has expired is the far side's to judge.  Sessions
- * are never resumed: each connection is checked against the CRL of today.
+ * serverAuth); whether it has expired is the far side's to judge.
  */
 struct ssl_ctx_st *tls_context_new(const struct tls_files *, bool server, char *err, size_t n);
 /* notAfter of the context's own certificate, ns since 1970; 0 if unknown. */
 int64_t tls_context_not_after(struct ssl_ctx_st *);
+
+/*
+ * The keys of a server's tickets, made anew each day and good for a week.  fd: of a file in memory
+ * (memfd_create) that another process keeps open, so that a successor knows them; -1: none.  It is
+ * borrowed, as are the tickets by the contexts that use them; both outlive those.
+ */
+struct tls_tickets;
+struct tls_tickets *tls_tickets_new(int fd);
+void tls_tickets_free(struct tls_tickets *);	/* NULL is allowed */
+/* A server's context gives tickets from now on, and takes them. */
+void tls_context_tickets(struct ssl_ctx_st *, struct tls_tickets *);
 
 struct tls_server_opts {
 	const char *address;		/* "0.0.0.0", "::1" */
@@ -37,6 +51,7 @@ struct tls_server_opts {
 	int max_conns;			/* beyond: closed at once */
 	int handshake_ms, idle_ms;	/* deadlines; 0: 10 s, 90 s without a byte from the peer */
 	size_t queue_max;		/* bytes queued to a slow reader: closed beyond; 0: 4 MiB */
+	int64_t ticket_ns;		/* a peer that stays gets a new ticket so often; 0: 12 h */
 };
 
 /* h and arg are borrowed.  -errno with a line in err. */
@@ -44,8 +59,15 @@ int tls_listen(struct tls_server **out, struct event_base *, struct ssl_ctx_st *
     const struct tls_server_opts *, const struct conn_handler *h, void *arg,
     char *err, size_t n);
 uint16_t tls_server_port(const struct tls_server *);
-void tls_server_context(struct tls_server *, struct ssl_ctx_st *);	/* for new connections */
+/*
+ * For new connections from now on.  If it believes others than the one before (CA, CRL), each open
+ * connection is judged anew, some in each pass of the loop: whom it would not let in now is closed.
+ * true: that has begun.
+ */
+bool tls_server_context(struct tls_server *, struct ssl_ctx_st *);
 size_t tls_server_conns(const struct tls_server *);	/* open, shaking hands or closing */
+/* Did this connection resume a session?  From opened() on. */
+bool tls_conn_is_resumed(const struct conn *);
 /* Ends all connections at once; each that was opened gets closed().  Not from a callback; NULL is
  * allowed. */
 void tls_server_free(struct tls_server *);

@@ -15,20 +15,31 @@
 #include "common/conn_tls.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/tls_resume.h"
 
 #define BACKLOG 1024
 #define ACCEPT_PAUSE_MS 250		/* after EMFILE and its like */
+#define RECHECK_SLICE 32		/* certificates in one pass of the loop: 0.2 ms each */
 
 struct tls_server {
 	struct event_base *base;	/* borrowed */
 	SSL_CTX *ctx;			/* a reference of our own */
 	struct evconnlistener *listener;	/* owned */
 	struct event *resume;		/* owned */
+	struct event *recheck;		/* owned */
+	size_t unchecked;		/* conn[0] up to it are to be judged anew */
 	struct tls_conn_opts o;
 	struct conn **conn;		/* owned array of all connections */
 	size_t conns, max;
 	uint16_t port;
 };
+
+static void
+put(struct tls_server *s, size_t slot, struct conn *conn)
+{
+	s->conn[slot] = conn;
+	tls_conn_set_slot(conn, slot);
+}
 
 /* A connection is about to be freed. */
 static void
@@ -36,18 +47,22 @@ server_conn_gone(void *owner, struct conn *conn)
 {
 	struct tls_server *s = owner;
 
-	for (size_t i = 0; i < s->conns; i++) {
-		if (s->conn[i] == conn) {
-			s->conn[i] = s->conn[--s->conns];
-			return;
-		}
+	size_t at = tls_conn_slot(conn), last = --s->conns;
+
+	/* The gap is filled from behind, first within those that a recheck has not seen yet. */
+	if (at < s->unchecked) {
+		put(s, at, s->conn[--s->unchecked]);
+		at = s->unchecked;
 	}
+	if (at != last)
+		put(s, at, s->conn[last]);
 }
 
 static void
 on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int len, void *arg)
 {
 	struct tls_server *s = arg;
+	struct conn *conn;
 	char address[64];
 
 	(void)l;
@@ -58,9 +73,8 @@ on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *sa, int
 		    "peer=%s: turned away: %zu connections are the limit", address, s->max);
 		return;
 	}
-	if (tls_conn_accept(&s->conn[s->conns], s->base, s->ctx, fd, sa, (socklen_t)len,
-	    &s->o) == 0)
-		s->conns++;
+	if (tls_conn_accept(&conn, s->base, s->ctx, fd, sa, (socklen_t)len, &s->o) == 0)
+		put(s, s->conns++, conn);
 }
 
 /* No descriptor left, most likely: the socket stays readable, so stop looking for a while. */
@@ -84,6 +98,20 @@ on_resume(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	evconnlistener_enable(s->listener);
+}
+
+/* From behind, so that who comes meanwhile, and is judged by its handshake, is not looked at. */
+static void
+on_recheck(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval now = { 0 };
+	struct tls_server *s = arg;
+
+	(void)fd, (void)what;
+	for (int i = 0; i < RECHECK_SLICE && s->unchecked > 0; i++)
+		tls_conn_recheck(s->conn[--s->unchecked], s->ctx);
+	if (s->unchecked > 0)
+		event_add(s->recheck, &now);
 }
 
 static int
@@ -130,17 +158,19 @@ tls_listen(struct tls_server **out, struct event_base *base, struct ssl_ctx_st *
 	s->conn = xcalloc(s->max, sizeof *s->conn);
 	s->o = (struct tls_conn_opts){
 		.handshake_ms = opts->handshake_ms, .idle_ms = opts->idle_ms,
-		.queue_max = opts->queue_max, .h = h, .arg = arg, .gone = server_conn_gone,
+		.queue_max = opts->queue_max, .ticket_ns = opts->ticket_ns, .h = h, .arg = arg, .gone = server_conn_gone,
 		.owner = s,
 	};
 	tls_conn_defaults(&s->o);
-	tls_server_context(s, ctx);
+	SSL_CTX_up_ref(ctx);
+	s->ctx = ctx;
 	errno = 0;
 	s->resume = evtimer_new(base, on_resume, s);
+	s->recheck = evtimer_new(base, on_recheck, s);
 	s->listener = evconnlistener_new_bind(base, on_accept, s, LEV_OPT_CLOSE_ON_FREE |
 	    LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, BACKLOG, ai->ai_addr, (int)ai->ai_addrlen);
 	freeaddrinfo(ai);
-	if (s->resume == NULL || s->listener == NULL) {
+	if (s->resume == NULL || s->recheck == NULL || s->listener == NULL) {
 		r = errno > 0 ? -errno : -EIO;
 		snprintf(err, n, "%s port %u: %s", opts->address, opts->port, strerror(-r));
 		tls_server_free(s);
@@ -164,12 +194,20 @@ tls_server_conns(const struct tls_server *s)
 	return s->conns;
 }
 
-void
+bool
 tls_server_context(struct tls_server *s, struct ssl_ctx_st *ctx)
 {
+	static const struct timeval now = { 0 };
+	bool judge = !tls_resume_same_trust(s->ctx, ctx);
+
 	SSL_CTX_up_ref(ctx);
 	SSL_CTX_free(s->ctx);
 	s->ctx = ctx;
+	if (judge) {
+		s->unchecked = s->conns;
+		event_add(s->recheck, &now);
+	}
+	return judge;
 }
 
 void
@@ -183,6 +221,8 @@ tls_server_free(struct tls_server *s)
 		tls_conn_abort(s->conn[s->conns - 1], "the server stops");
 	if (s->resume != NULL)
 		event_free(s->resume);
+	if (s->recheck != NULL)
+		event_free(s->recheck);
 	SSL_CTX_free(s->ctx);
 	free(s->conn);
 	free(s);

@@ -23,6 +23,16 @@ $(JOURNAL_DUMP): $(BUILD)/tests/tools/journal_dump.o $(BUILD)/libcommon.a
 
 -include tests/web/web.mk
 
+# --- agents by the thousand for one collector: tests, the bench and people use it (--help)
+LOADGEN := $(BUILD)/linkwatch-loadgen
+LOADGEN_OBJ := $(call objs,$(sort $(wildcard tests/loadgen/*.c)))
+TEST_PROGRAMS += $(LOADGEN)
+$(LOADGEN): $(LOADGEN_OBJ) $(BUILD)/libcommon.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_common)
+all: $(LOADGEN)
+# what tests/unit/loadgen tests of it
+$(BUILD)/libloadgen.a: $(filter-out %/main.o,$(LOADGEN_OBJ))
+
 # --- unit tests that start the real program
 $(BUILD)/tests/unit/alertd/test_kill: | $(BUILD)/linkwatch-alertd
 
@@ -97,16 +107,18 @@ sim: sim-build
 #   make bench-agent, bench-collector   everything (15 minutes, as root); BENCH=--quick for a look
 # tests/bench/X.c is a program of its own, with libagent at hand; LIBS_bench_X names more.  The
 # bare ones link nothing of ours, since their memory is compared.
-BENCH_BARE := $(BUILD)/tests/bench/rawping $(BUILD)/tests/bench/baretls
+BENCH_BARE := $(patsubst %,$(BUILD)/tests/bench/%,rawping baretls baresink barehands)
 BENCH_PROGRAMS := $(filter-out $(BENCH_BARE),$(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c))))
 LIBS_bench_snmp_netsnmp := -lnetsnmp
 LIBS_bench_baretls := -levent_openssl -levent -lssl -lcrypto
+LIBS_bench_baresink := $(LIBS_bench_baretls)
+LIBS_bench_barehands := -lssl -lcrypto
 .PHONY: bench-agent bench-collector bench-build
 $(BENCH_BARE): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/common/mem.o
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_bench_$*)
 $(BENCH_PROGRAMS): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libagent.a $(BUILD)/libcommon.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_agent) $(LIBS_bench_$*) $(LIBS_common)
-bench-build: $(BENCH_BARE) $(BENCH_PROGRAMS) $(IMPAIR) $(JOURNAL_DUMP) programs
+bench-build: $(BENCH_BARE) $(BENCH_PROGRAMS) $(IMPAIR) $(JOURNAL_DUMP) $(LOADGEN) programs
 bench-agent bench-collector: bench-%:
 	@conf/deps run bench
 	@$(MAKE) -j$$(nproc) bench-build

@@ -233,15 +233,18 @@ function actionForms(i, act)
 
 	if (!isOpen(i)) {
 		form('note', note('note-note', true));
-		form('reopen', note('reopen-note', true));
+		if (body.role !== 'vendor')
+			form('reopen', note('reopen-note', true));
 		return forms;
 	}
-	if (i.state === 'hold')
+	if (i.state === 'hold' && body.role !== 'vendor')
 		form('resume', note('resume-note'));
 	else if (!ended)
 		form('ack', note('ack-note'), el('p', {}, el('label', { for: 'ack-eta' }, t('etaHint')),
 			el('input', { id: 'ack-eta', name: 'eta', pattern: '[0-2][0-9]:[0-5][0-9]', placeholder: '10:00', size: 6 })));
 	form('note', note('note-note', true));
+	if (body.role === 'vendor')		// he answers, he does not judge
+		return forms;
 	form('close', closeList(i), ...FIELDS.map((f) => fieldInput(f, i.fields[f])), note('close-note'));
 	forms[forms.length - 1].querySelector('button').after(el('button', { type: 'button', onclick: (e) =>
 		act('set', new FormData(e.target.form)) }, t('act_set')));

@@ -106,13 +106,15 @@ export function setState(e, state)
 }
 
 // ---------------------------------------------------------------- requests
+const WAIT_MS = 12000;			// a server that accepts and says nothing is as good as gone
 const flying = new Map();
 
 // The answer of GET /api/PATH; who asks for the same while it is under way shares it.
 export function api(path)
 {
 	if (!flying.has(path))
-		flying.set(path, fetch('/api/' + path, { headers: { Accept: 'application/json' } }).then(answer)
+		flying.set(path, fetch('/api/' + path, { headers: { Accept: 'application/json' },
+			signal: AbortSignal.timeout(WAIT_MS) }).then(answer)
 			.finally(() => flying.delete(path)));
 	return flying.get(path);
 }

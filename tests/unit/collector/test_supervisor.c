@@ -61,6 +61,8 @@ play(char **argv)
 	struct event_base *base;
 
 	dprintf(out, "%s %d %s\n", role, (int)getpid(), argv[6]);
+	if (strcmp(role, "keeps") != 0)
+		dprintf(out, "file %d 0\n", supervisor_kept_fd());
 	if (strcmp(role, "steady") == 0)
 		return steady(out);
 	if (strcmp(role, "crashes") == 0) {
@@ -69,6 +71,13 @@ play(char **argv)
 	}
 	if (strcmp(role, "fails") == 0)
 		return 1;
+	if (strcmp(role, "keeps") == 0) {	/* one byte more in each life */
+		int fd = supervisor_kept_fd();
+		off_t n = lseek(fd, 0, SEEK_END);
+
+		dprintf(out, "kept %d %d\n", (int)n, fcntl(fd, F_GETFD) & FD_CLOEXEC);
+		return write(fd, "x", 1) != 1;
+	}
 	base = event_base_new();
 	heartbeat_new(base);			/* one beat, and no more */
 	if (strcmp(role, "stubborn") == 0) {
@@ -93,7 +102,7 @@ static void
 start(const char *a, const char *b)
 {
 	const char *role[] = { a, b, NULL };
-	struct supervisor_opts o = { .conf_path = log_path, .role = role,
+	struct supervisor_opts o = { .conf_path = log_path, .role = role, .keeper = "keeps",
 		.hang_ns = 1500 * NS_PER_MS, .stop_ns = NS_PER_S };
 
 	supervisor = fork();
@@ -249,6 +258,20 @@ START_TEST(one_that_does_not_want_to_end_is_killed)
 }
 END_TEST
 
+START_TEST(what_one_keeps_its_successor_finds)
+{
+	struct life a, b;
+
+	start("steady", "keeps");
+	wait_lives("kept", 3, &a);
+	ck_assert_int_ge(a.pid, 2);		/* bytes of two lives before it */
+	ck_assert_int_eq(a.after, FD_CLOEXEC);
+	wait_lives("file", 1, &b);
+	ck_assert_int_eq(b.pid, -1);		/* the other has no such file */
+	stop();
+}
+END_TEST
+
 START_TEST(hup_is_passed_on)
 {
 	struct life a, h;
@@ -300,6 +323,7 @@ main(int argc, char **argv)
 	tcase_add_test(t, one_that_fails_is_tried_again);
 	tcase_add_test(t, one_that_hangs_is_ended_and_started_again);
 	tcase_add_test(t, one_that_does_not_want_to_end_is_killed);
+	tcase_add_test(t, what_one_keeps_its_successor_finds);
 	tcase_add_test(t, hup_is_passed_on);
 	tcase_add_test(t, children_do_not_outlive_a_killed_supervisor);
 	suite_add_tcase(s, t);

@@ -198,7 +198,8 @@ START_TEST(asks_for_a_user)
 	json_t *r;
 
 	come_up();
-	alertd_ask(a, "incident.ack", json_pack("{s:i}", "number", 7), "li\"\n", "operator", done, NULL);
+	alertd_ask(a, "incident.ack", json_pack("{s:i}", "number", 7), json_pack("{s:s,s:s}", "user",
+	    "li\"\n", "role", "operator"), done, NULL);
 	r = request();
 	ck_assert_str_eq(json_string_value(json_object_get(json_object_get(r, "as"), "user")), "li\"\n");
 	ck_assert_str_eq(json_string_value(json_object_get(json_object_get(r, "as"), "role")), "operator");
@@ -210,7 +211,7 @@ START_TEST(asks_for_a_user)
 	turn();
 	ck_assert_int_eq(answers, 1);
 	ck_assert(answer_was_null);
-	alertd_ask(a, "status", NULL, NULL, NULL, done, NULL);	/* away: at once */
+	alertd_ask(a, "status", NULL, NULL, done, NULL);	/* away: at once */
 	ck_assert_int_eq(answers, 2);
 }
 END_TEST
@@ -238,7 +239,7 @@ START_TEST(is_not_configured)
 
 	ck_assert(!alertd_is_configured(none));
 	ck_assert(!alertd_is_up(none));
-	alertd_ask(none, "status", json_object(), NULL, NULL, done, NULL);
+	alertd_ask(none, "status", json_object(), json_object(), done, NULL);
 	ck_assert_int_eq(answers, 1);
 	alertd_free(none);
 }

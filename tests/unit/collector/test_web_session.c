@@ -29,12 +29,12 @@ START_TEST(session_lives_and_ends)
 {
 	struct sessions *t = sessions_new(rng_seeded(&seed, 1), IDLE, MAX);
 	char cookie[SESSION_TOKEN_LEN + 1], other[SESSION_TOKEN_LEN + 1];
-	const struct session *s = session_open(t, "zhang", WEB_OPERATOR, at(0), cookie);
+	const struct session *s = session_open(t, "zhang", WEB_OPERATOR, "", at(0), cookie);
 	uint64_t id = s->id;
 
 	ck_assert_uint_eq(strlen(cookie), SESSION_TOKEN_LEN);
 	ck_assert_str_ne(cookie, s->csrf);
-	session_open(t, "li", WEB_VIEWER, at(0), other);
+	session_open(t, "li", WEB_VIEWER, "", at(0), other);
 	ck_assert_str_ne(cookie, other);
 	s = session_find(t, cookie, at(50));
 	ck_assert_ptr_nonnull(s);
@@ -59,7 +59,7 @@ START_TEST(session_has_an_end)
 	char cookie[SESSION_TOKEN_LEN + 1];
 	int64_t s;
 
-	session_open(t, "zhang", WEB_OPERATOR, at(0), cookie);
+	session_open(t, "zhang", WEB_OPERATOR, "", at(0), cookie);
 	for (s = 0; s <= 600; s += 30)
 		ck_assert_ptr_nonnull(session_find(t, cookie, at(s)));
 	ck_assert_ptr_null(session_find(t, cookie, at(601)));
@@ -72,7 +72,7 @@ START_TEST(foreign_cookies_find_nothing)
 	struct sessions *t = sessions_new(rng_seeded(&seed, 3), IDLE, MAX);
 	char cookie[SESSION_TOKEN_LEN + 1], bad[SESSION_TOKEN_LEN + 1];
 
-	session_open(t, "zhang", WEB_OPERATOR, at(0), cookie);
+	session_open(t, "zhang", WEB_OPERATOR, "", at(0), cookie);
 	ck_assert_ptr_null(session_find(t, "", at(0)));
 	ck_assert_ptr_null(session_find(t, "zhang", at(0)));
 	strcpy(bad, cookie);
@@ -88,7 +88,7 @@ START_TEST(log_out_ends_it)
 	struct sessions *t = sessions_new(rng_seeded(&seed, 4), IDLE, MAX);
 	char cookie[SESSION_TOKEN_LEN + 1];
 
-	session_close(t, session_open(t, "zhang", WEB_OPERATOR, at(0), cookie)->id);
+	session_close(t, session_open(t, "zhang", WEB_OPERATOR, "", at(0), cookie)->id);
 	ck_assert_ptr_null(session_find(t, cookie, at(0)));
 	session_close(t, 99);
 	sessions_free(t);
@@ -99,8 +99,8 @@ START_TEST(csrf_belongs_to_the_session)
 {
 	struct sessions *t = sessions_new(rng_seeded(&seed, 5), IDLE, MAX);
 	char cookie[SESSION_TOKEN_LEN + 1];
-	struct session a = *session_open(t, "a", WEB_OPERATOR, at(0), cookie);
-	struct session b = *session_open(t, "b", WEB_OPERATOR, at(0), cookie);
+	struct session a = *session_open(t, "a", WEB_OPERATOR, "", at(0), cookie);
+	struct session b = *session_open(t, "b", WEB_OPERATOR, "", at(0), cookie);
 
 	ck_assert(session_csrf_is_good(&a, a.csrf));
 	ck_assert(!session_csrf_is_good(&a, b.csrf));
@@ -117,12 +117,12 @@ START_TEST(table_is_bounded)
 	struct sessions *t = sessions_new(rng_seeded(&seed, 6), IDLE, MAX);
 	char first[SESSION_TOKEN_LEN + 1], second[SESSION_TOKEN_LEN + 1], more[SESSION_TOKEN_LEN + 1];
 
-	session_open(t, "first", WEB_VIEWER, at(0), first);
-	session_open(t, "second", WEB_VIEWER, at(0), second);
+	session_open(t, "first", WEB_VIEWER, "", at(0), first);
+	session_open(t, "second", WEB_VIEWER, "", at(0), second);
 	for (int i = 2; i < SESSIONS_MAX; i++)
-		session_open(t, "more", WEB_VIEWER, at(1), more);
+		session_open(t, "more", WEB_VIEWER, "", at(1), more);
 	ck_assert_ptr_nonnull(session_find(t, first, at(2)));
-	session_open(t, "last", WEB_VIEWER, at(3), more);
+	session_open(t, "last", WEB_VIEWER, "", at(3), more);
 	ck_assert_uint_eq(sessions_count(t), SESSIONS_MAX);
 	ck_assert_ptr_null(session_find(t, second, at(3)));	/* the one longest unused went */
 	ck_assert_ptr_nonnull(session_find(t, first, at(3)));
@@ -142,8 +142,8 @@ START_TEST(filter_ends_the_others)
 	struct sessions *t = sessions_new(rng_seeded(&seed, 7), IDLE, MAX);
 	char a[SESSION_TOKEN_LEN + 1], b[SESSION_TOKEN_LEN + 1];
 
-	session_open(t, "zhang", WEB_VIEWER, at(0), a);
-	session_open(t, "li", WEB_VIEWER, at(0), b);
+	session_open(t, "zhang", WEB_VIEWER, "", at(0), a);
+	session_open(t, "li", WEB_VIEWER, "", at(0), b);
 	sessions_filter(t, keep_li, NULL);
 	ck_assert_ptr_null(session_find(t, a, at(0)));
 	ck_assert_ptr_nonnull(session_find(t, b, at(0)));

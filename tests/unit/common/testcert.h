@@ -120,9 +120,10 @@ testcert_save(const struct testcert *t, const char *dir, const char *name)
 	fclose(f);
 }
 
-/* Writes DIR/NAME: a CRL of issuer that names serial (0: nobody). */
+/* Writes DIR/NAME: a CRL of issuer that names serial (0: nobody); the next is due in until_s. */
 static inline void
-testcert_save_crl(const struct testcert *issuer, int serial, const char *dir, const char *name)
+testcert_save_crl_until(const struct testcert *issuer, int serial, long until_s, const char *dir,
+    const char *name)
 {
 	X509_CRL *crl = X509_CRL_new();
 	ASN1_TIME *t = X509_gmtime_adj(NULL, -60);
@@ -142,7 +143,7 @@ testcert_save_crl(const struct testcert *issuer, int serial, const char *dir, co
 		X509_CRL_add0_revoked(crl, r);
 		ASN1_INTEGER_free(n);
 	}
-	X509_gmtime_adj(t, 86400);
+	X509_gmtime_adj(t, until_s);
 	X509_CRL_set1_nextUpdate(crl, t);
 	X509_CRL_sign(crl, issuer->key, EVP_sha256());
 	ASN1_TIME_free(t);
@@ -151,4 +152,10 @@ testcert_save_crl(const struct testcert *issuer, int serial, const char *dir, co
 	PEM_write_X509_CRL(f, crl);
 	fclose(f);
 	X509_CRL_free(crl);
+}
+
+static inline void
+testcert_save_crl(const struct testcert *issuer, int serial, const char *dir, const char *name)
+{
+	testcert_save_crl_until(issuer, serial, 86400, dir, name);
 }
