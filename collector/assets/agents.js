@@ -43,6 +43,9 @@ function figures(h)
 		el('dt', {}, t(key)), el('dd', { 'data-warn': bad ? '1' : null }, (bad ? '! ' : '') + value))));
 }
 
+// The kind of column i.
+const kind = (i) => i === 4 ? 'version' : i === 11 ? 'error' : i > 4 ? 'num' : null;
+
 // The list: one row an agent, the sick ones first.
 function row(a, now, vendors)
 {
@@ -58,7 +61,7 @@ function row(a, now, vendors)
 	];
 
 	return el('tr', { 'data-agent': a.agent }, ...cells.map(([c, extra], i) => el('td', {
-		'data-warn': extra === true ? '1' : null, class: i === 11 ? 'error' : i > 4 && i < 11 ? 'num' : null,
+		'data-warn': extra === true ? '1' : null, class: kind(i),
 	}, extra === true ? '! ' : null, c, typeof extra === 'object' ? extra : null)));
 }
 
@@ -81,7 +84,7 @@ export function agentsPage(main)
 
 			table.replaceChildren(data.agents.length === 0 ? emptyState(t('noAgents'), t('emptyPlanHint'))
 				: el('table', { class: 'list' }, el('thead', {}, el('tr', {},
-					...heads.map((h, i) => el('th', { scope: 'col', class: i > 4 && i < 11 ? 'num' : null }, t(h))))),
+					...heads.map((h, i) => el('th', { scope: 'col', class: kind(i) }, t(h))))),
 				el('tbody', {}, ...data.agents.sort((a, b) => sickness(a) - sickness(b))
 					.map((a) => row(a, data.now, data.vendors)))));
 			if (focus)

@@ -12,7 +12,7 @@ const sentences = {
 	loading: ['正在读取…', 'Loading…'], nothingFound: ['没有找到', 'Nothing found'],
 	found_incidents: ['故障', 'Incidents'], found_links: ['链路', 'Links'], found_agents: ['探针', 'Agents'],
 	found_targets: ['目标', 'Targets'], found_vendors: ['云服务商', 'Vendors'],
-	bell_on: ['声音开', 'Sound on'], bell_muted: ['已静音', 'Muted'], bell_blocked: ['启用声音', 'Enable sound'],
+	bell_on: ['声音开', 'Sound on'], bell_muted: ['已静音', 'Muted'], bell_blocked: ['启用声音', 'Sound on?'],
 	bellHelp_on: ['新的一级故障会响铃；点击静音', 'A new P1 incident rings; press to mute'],
 	bellHelp_muted: ['点击恢复声音', 'Press to unmute'],
 	bellHelp_blocked: ['浏览器在有人点击之前不能发声；点击启用', 'Browsers are silent until somebody presses something: press here'],

@@ -1,5 +1,8 @@
 #!/usr/bin/python3
-"""test_page.py - the page in a real browser on the whole stack, with an incident to look at."""
+"""test_page.py - the page in a real browser on the whole stack, with an incident to look at.
+
+LINKWATCH_SHOTS=DIR keeps pictures of every page there (make shots).
+"""
 
 import os
 import re
@@ -21,9 +24,11 @@ def page_of_the_whole_stack(lab):
     stack.links['agents'][1].update({'vendor': 'cloud-b', 'zone': 'xuhui', 'name': '徐汇a2'})
     stack.links['chains'].append({'id': 'permits', 'name': '一网通办', 'name_en': 'Permits online'})
     icmp = {'probe': 'icmp', 'count': 5, 'timeout': '400ms'}
-    stack.link('minhang', target='10.200.1.3', **icmp, chain='permits', segment='access', name='闵行接入线路')
+    stack.link('minhang', target='10.200.1.3', **icmp)
+    stack.link('xuhui', target='10.200.1.2', **icmp, vendor='cloud-b')
+    stack.link('access', target='10.200.1.6', **icmp, chain='permits', segment='access', name='接入线路网关')
     stack.link('pudong', target='10.200.1.1', **icmp, chain='permits', segment='extranet', name='浦东政务外网专线')
-    stack.link('xuhui', target='10.200.1.2', **icmp, chain='permits', segment='edge', vendor='cloud-b', name='徐汇云边界')
+    stack.link('edge', target='10.200.1.7', **icmp, chain='permits', segment='edge', vendor='cloud-b', name='云边界')
     stack.link('to-a2', target='10.200.1.4', **icmp, reverse='a2/to-a1', name='浦东至徐汇')
     stack.link('to-a1', target='10.200.1.5', agent='a2', **icmp, reverse='a1/to-a2', name='徐汇至浦东')
     stack.start()
@@ -33,8 +38,9 @@ def page_of_the_whole_stack(lab):
     stack.await_incident(link='pudong', kind='down')
     lab.road('set 10.200.1.3 loss=40')
     wait_for(lambda: len(stack.samples('xuhui')) > 15, 40, 'a quarter of a minute of samples', step=1)
+    shots = ['--shots', os.environ['LINKWATCH_SHOTS']] if 'LINKWATCH_SHOTS' in os.environ else []
     r = subprocess.run(
-        ['/usr/bin/python3', os.path.join(TOP, 'tests', 'web', 'test_web.py')], check=False, capture_output=True,
+        ['/usr/bin/python3', os.path.join(TOP, 'tests', 'web', 'test_web.py'), *shots], check=False, capture_output=True,
         text=True, timeout=420,
         env={**os.environ, 'LINKWATCH_URL': f'https://127.0.0.1:{WEB}/', 'LINKWATCH_USER': 'admin',
              'LINKWATCH_PASSWORD': 'lab-password', 'LINKWATCH_INCIDENT': '1', 'HOME': lab.dir,

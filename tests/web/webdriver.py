@@ -152,7 +152,7 @@ class Browser:
     def screenshot(self, path):
         """A picture of the viewport, by the ending of its name: .png exact, .webp small."""
         if path.endswith(".webp"):
-            data = self.cdp("Page.captureScreenshot", {"format": "webp", "quality": 30})["data"]
+            data = self.cdp("Page.captureScreenshot", {"format": "webp", "quality": 10})["data"]
         else:
             data = self.call("GET", "/screenshot")
         with open(path, "wb") as f:
