@@ -116,7 +116,8 @@ sim: sim-build
 # tests/bench/X.c is a program of its own, with libagent at hand; LIBS_bench_X names more.  The
 # bare ones link nothing of ours, since their memory is compared.
 BENCH_BARE := $(patsubst %,$(BUILD)/tests/bench/%,rawping baretls baresink barehands)
-BENCH_PROGRAMS := $(filter-out $(BENCH_BARE),$(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c))))
+BENCH_STORE := $(BUILD)/tests/bench/store
+BENCH_PROGRAMS := $(filter-out $(BENCH_BARE) $(BENCH_STORE),$(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c))))
 LIBS_bench_snmp_netsnmp := -lnetsnmp
 LIBS_bench_baretls := -levent_openssl -levent -lssl -lcrypto
 LIBS_bench_baresink := $(LIBS_bench_baretls)
@@ -126,7 +127,9 @@ $(BENCH_BARE): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/common/
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_bench_$*)
 $(BENCH_PROGRAMS): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libagent.a $(BUILD)/libcommon.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_agent) $(LIBS_bench_$*) $(LIBS_common)
-bench-build: $(BENCH_BARE) $(BENCH_PROGRAMS) $(IMPAIR) $(JOURNAL_DUMP) $(LOADGEN) $(POWERCUT) programs
+$(BENCH_STORE): $(BUILD)/tests/bench/store.o $(BUILD)/libcollector.a $(BUILD)/libcommon.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_collector) $(LIBS_common)
+bench-build: $(BENCH_BARE) $(BENCH_STORE) $(BENCH_PROGRAMS) $(IMPAIR) $(JOURNAL_DUMP) $(LOADGEN) $(POWERCUT) programs
 bench-agent bench-collector: bench-%:
 	@conf/deps run bench
 	@$(MAKE) -j$$(nproc) bench-build
