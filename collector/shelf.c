@@ -380,6 +380,7 @@ move_file(struct shelf *sh, struct series *s, const char *path, int64_t upto, co
 	if (r == 0) {
 		log_notice("link=%s: RRD file moved with its history (%s)", s->name, reason);
 		sh->stat.moved++;
+		s->written = s->written < last ? s->written : last;	/* a longer step's grid may end before */
 		return 0;
 	}
 	if (r != -EBADMSG)
@@ -416,7 +417,7 @@ static int
 try_append(struct shelf *sh, struct series *s, const char *path, size_t but, bool at_once)
 {
 	struct rrd_append a = { .rows = gather_rows(&s->gather, but), .now = now_s(sh), .note = &sh->note.note,
-		.repeat_is_stale = s->is_suspect };
+		.written = s->written, .repeat_is_stale = s->is_suspect };
 	char why[256];
 	int r = rrdfile_append(path, &s->def, &a, why, sizeof why);
 
