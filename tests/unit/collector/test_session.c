@@ -131,6 +131,51 @@ START_TEST(a_bad_batch_is_refused_and_the_next_taken)
 }
 END_TEST
 
+/*
+ * S03, S04, K01: measured by a clock that ran false.  Refused, and said so with the number of
+ * samples; but what was measured stays as evidence.
+ */
+START_TEST(false_times_are_kept_as_evidence)
+{
+	struct test_conn *c = agent("a1", 1, 1, 4);
+	struct journal_reader *reader;
+	struct journal_record rec;
+	int seen = 0;
+
+	batch(c, &(struct test_batch){ .boot = 1, .seq = 1, .start_ns = T0 + 7200 * NS_PER_S, .samples = 5 });
+	batch(c, &(struct test_batch){ .boot = 1, .seq = 2, .start_ns = T0 - 7200 * NS_PER_S, .samples = 6 });
+	batch(c, &(struct test_batch){ .boot = 1, .seq = 3, .link = "stranger", .samples = 7 });
+	hub_commit(hub);
+	for (int i = 0; i < 3; i++)
+		expect_refusal(c, NULL, NULL);
+	ck_assert_uint_eq(expect_ack(c), 3);
+	ck_assert_int_eq(journal_reader_open(&reader, disk, 0), 0);
+	while (journal_reader_next(reader, &rec) == 1) {
+		Linkwatch__Pb__Refused *m;
+		Linkwatch__Pb__Batch *b;
+
+		if (rec.type != JREC_REFUSED)
+			continue;
+		m = linkwatch__pb__refused__unpack(NULL, rec.len, rec.data);
+		ck_assert_uint_eq(m->seq, ++seen);
+		ck_assert_uint_eq(m->samples, 4 + m->seq);
+		ck_assert_uint_eq(m->code, seen < 3 ? REFUSE_TIME : REFUSE_LINK);
+		if (seen < 3) {
+			b = batch_unpack(m->batch.data, m->batch.len);
+			ck_assert_ptr_nonnull(b);
+			ck_assert_uint_eq(b->n_sent, m->samples);
+			linkwatch__pb__batch__free_unpacked(b, NULL);
+		} else {
+			ck_assert_uint_eq(m->batch.len, 0);	/* not his to speak of: S13 */
+		}
+		linkwatch__pb__refused__free_unpacked(m, NULL);
+	}
+	journal_reader_close(reader);
+	ck_assert_int_eq(seen, 3);
+	ck_assert_uint_eq(count_records(JREC_BATCH), 0);
+}
+END_TEST
+
 START_TEST(too_many_bad_batches_end_it)
 {
 	struct test_conn *c = agent("a1", 1, 1, 1000);
@@ -745,6 +790,7 @@ main(void)
 	ADD(a_checkpoint_shortens_the_replay_and_says_the_same);
 	ADD(a_broken_checkpoint_only_costs_time);
 	ADD(a_bad_batch_is_refused_and_the_next_taken);
+	ADD(false_times_are_kept_as_evidence);
 	ADD(too_many_bad_batches_end_it);
 	ADD(a_fork_is_told_apart_from_a_repeat);
 	ADD(a_hole_ends_the_session_until_hello_explains_it);
