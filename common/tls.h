@@ -88,8 +88,9 @@ void tls_server_free(struct tls_server *);
 
 /*
  * Starts to connect; opened() or closed() follows.  expect: the role that the
- * far side must have; expect_id: its id, or NULL for any.  Deadlines and the
- * bound of the queue are the defaults of tls_server_opts.  0 or -errno.
+ * far side must have; expect_id: its id, or NULL for any.  The handshake may
+ * take 30 s, since a server may let us wait in its line; the other deadline and
+ * the bound of the queue are the defaults of tls_server_opts.  0 or -errno.
  */
 int tls_connect(struct conn **out, struct event_base *, struct ssl_ctx_st *,
     const struct sockaddr *, socklen_t, enum role expect, const char *expect_id,

@@ -53,6 +53,7 @@ START_TEST(no_plan_is_sent_to_who_has_it)
 }
 END_TEST
 
+/* F15, S05. */
 START_TEST(acked_batches_survive_a_crash_once)
 {
 	struct test_conn *c = agent("a1", 1, 1, 3);
@@ -193,6 +194,7 @@ START_TEST(too_many_bad_batches_end_it)
 }
 END_TEST
 
+/* F16. */
 START_TEST(a_fork_is_told_apart_from_a_repeat)
 {
 	struct test_conn *c = agent("a1", 1, 1, 4);
@@ -218,6 +220,7 @@ START_TEST(a_fork_is_told_apart_from_a_repeat)
 }
 END_TEST
 
+/* F17. */
 START_TEST(a_hole_ends_the_session_until_hello_explains_it)
 {
 	struct test_conn *c = agent("a1", 1, 1, 9);
@@ -277,6 +280,7 @@ START_TEST(half_a_window_is_in_a_hurry)
 }
 END_TEST
 
+/* F18. */
 START_TEST(the_second_session_ends_the_first)
 {
 	struct test_conn *a = agent("a1", 1, 1, 2), *b;
@@ -391,7 +395,7 @@ END_TEST
 
 /* ------------------------------------------------------------ who says what when */
 
-/* Every message from every role in every state: only what the table allows lives on. */
+/* F01, F03, F21: every message from every role in every state: only what the table allows lives on. */
 START_TEST(the_whole_matrix)
 {
 	static const uint8_t types[] = { 0, FRAME_HELLO, FRAME_WELCOME, FRAME_PLAN, FRAME_PLAN_RESULT, FRAME_BATCH,
@@ -490,6 +494,7 @@ greet_with(uint32_t min, uint32_t max)
 	return v;
 }
 
+/* F02. */
 START_TEST(versions_one_apart_agree)
 {
 	ck_assert_uint_eq(greet_with(1, 1), 1);
@@ -509,6 +514,7 @@ START_TEST(versions_one_apart_agree)
 }
 END_TEST
 
+/* F24. */
 START_TEST(a_flood_of_small_talk_ends_it)
 {
 	struct test_conn *c = agent("a1", 1, 1, 1);
@@ -673,6 +679,7 @@ START_TEST(what_waits_for_the_disk_is_bounded)
 }
 END_TEST
 
+/* X12. */
 START_TEST(strangers_are_counted_not_told_each)
 {
 	for (int i = 0; i < 500; i++)
@@ -696,6 +703,7 @@ END_TEST
 
 /* -------------------------------------------------------------- the full disk */
 
+/* X06, F25: what still comes after PAUSE is bounded by the window. */
 START_TEST(a_full_disk_pauses_and_loses_nothing)
 {
 	struct test_conn *c = agent("a1", 1, 1, 9), *b;
@@ -745,6 +753,7 @@ START_TEST(a_disk_error_is_not_survived_in_place)
 }
 END_TEST
 
+/* T09, K10. */
 START_TEST(an_expired_certificate_ends_a_session)
 {
 	struct test_conn *c = agent("a1", 1, 1, 1), *f = alertd();
