@@ -50,8 +50,8 @@ struct tls_server_opts {
 	uint16_t port;			/* 0: the kernel chooses */
 	int max_conns;			/* beyond: closed at once */
 	/*
-	 * Handshakes that may take the loop's time at once (0: 64), so that a storm of them never holds up
-	 * whom we serve for longer than these cost, about half a millisecond each.  Whoever comes beyond
+	 * Handshakes that may take the loop's time at once (0: 16), so that a storm of them never holds up
+	 * whom we serve for longer than these cost, about a millisecond each.  Whoever comes beyond
 	 * waits in the line of tls_queue.h, of waiting_max places (0: 4096).  One that stands still for
 	 * half a second is no longer counted, so that nobody can occupy the place.
 	 */

@@ -23,7 +23,7 @@
 #define BACKLOG 4096			/* as far as net.core.somaxconn goes */
 #define ACCEPT_PAUSE_MS 250		/* after EMFILE and its like */
 #define RECHECK_SLICE 32		/* certificates in one pass of the loop: 0.2 ms each */
-#define HANDSHAKES 64
+#define HANDSHAKES 16
 #define WAITING_MAX 4096
 #define BUSY_NS (NS_PER_S / 2)		/* a handshake that takes longer waits for its peer, not for us */
 #define STILL_MAX 1024			/* of those, all together */
