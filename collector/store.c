@@ -206,6 +206,7 @@ turn(struct store *st)
 	}
 	if (more == 0)
 		more = read_pass(st);
+	shelf_backlog(st->shelf, more != 0);
 	now = clock_mono(st->clock);
 	if (now.ns - st->flushed_at.ns >= FLUSH_NS) {
 		st->flushed_at = now;
