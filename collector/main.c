@@ -26,6 +26,7 @@
 #include "collector/tail.h"
 #include "collector/web.h"
 #include "common/collector_conf.h"
+#include "common/disk.h"
 #include "common/links.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -51,6 +52,7 @@ usage(FILE *f)
 	    "       linkwatch-collector [-c FILE] tail [--link AGENT/LINK]... [--agent AGENT]... [--json]\n"
 	    "       linkwatch-collector [-c FILE] rebuild --link AGENT/LINK\n"
 	    "       linkwatch-collector passwd FILE USER [ROLE]\n"
+	    "       linkwatch-collector token add | list | revoke FILE ...\n"
 	    "  -c FILE  configuration (" CONF_DEFAULT ")\n"
 	    "  -n       check the configuration and links.yaml, then exit\n"
 	    "  -V       print the version\n"
@@ -103,9 +105,14 @@ check(const struct collector_conf *conf)
 static int
 make_dir(const char *path, const struct passwd *pw)
 {
-	if (mkdir(path, 0700) != 0)
-		return errno == EEXIST ? 0 : -errno;
-	return pw != NULL && chown(path, pw->pw_uid, pw->pw_gid) != 0 ? -errno : 0;
+	bool made = mkdir(path, 0700) == 0;
+
+	if (!made && errno != EEXIST)
+		return -errno;
+	if (made && pw != NULL && chown(path, pw->pw_uid, pw->pw_gid) != 0)
+		return -errno;
+	/* Or a power cut takes it away with all that is in it; the one who made it may have died first. */
+	return disk_sync_parent(path);
 }
 
 static int
@@ -215,6 +222,8 @@ run_command(const struct options *o, int argc, char **argv)
 
 	if (strcmp(argv[0], "passwd") == 0)
 		return web_passwd_main(argc, argv);
+	if (strcmp(argv[0], "token") == 0)
+		return web_token_main(argc, argv);
 	if (strcmp(argv[0], "tail") == 0)
 		return tail_main(o->conf, argc, argv);
 	if (strcmp(argv[0], "journal") == 0)

@@ -45,6 +45,7 @@ struct shelf {
 	struct series **all;		/* the same series, in the order of the plan */
 	size_t all_n, all_cap, hand;	/* hand: where the next flush goes on */
 	struct sync *sync;		/* owned */
+	struct batch_space *space;	/* owned: of the batch that is being taken */
 	struct shelf_note note;
 	bool dirty;			/* written since the last shelf_sync_begin() */
 	bool is_after_crash;		/* of the machine */
@@ -115,6 +116,7 @@ shelf_open(struct shelf **out, const struct shelf_opts *o, bool crashed, char *w
 	*out = NULL;
 	sh->o = *o;
 	sh->policy = *o->policy;
+	sh->space = batch_space_new();
 	sh->o.policy = &sh->policy;
 	sh->round = o->rows;
 	sh->o.dir = sh->dir = xstrdup(o->dir);
@@ -157,6 +159,7 @@ shelf_close(struct shelf *sh, bool clean)
 	if (sh == NULL)
 		return;
 	sync_free(sh->sync);
+	batch_space_free(sh->space);
 	for (size_t i = 0; i < sh->all_n; i++)
 		series_free(sh->all[i]);
 	free(sh->all);
@@ -604,13 +607,11 @@ shelf_batch(struct shelf *sh, uint64_t seq, const void *data, size_t len, bool r
 	char why[128];
 
 	if (sb != NULL && id_is_valid(sb->agent))
-		b = batch_unpack(sb->batch.data, sb->batch.len);
+		b = batch_unpack_into(sh->space, sb->batch.data, sb->batch.len);
 	if (b != NULL && batch_check(b, why, sizeof why) == 0)
 		take_batch(sh, sb->agent, seq, b, rebuilding);
 	else
 		sh->stat.odd++;
-	if (b != NULL)
-		linkwatch__pb__batch__free_unpacked(b, NULL);
 	if (sb != NULL)
 		linkwatch__pb__stored_batch__free_unpacked(sb, NULL);
 }

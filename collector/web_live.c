@@ -23,6 +23,7 @@ struct live {
 	struct hashmap *by_agent;
 	uint64_t changed;
 	int64_t last_ns;
+	struct live_counts counts;
 };
 
 struct live *
@@ -95,7 +96,8 @@ add_agent(struct live *to, const struct live *from, const Linkwatch__Pb__AgentIn
 void
 live_plan(struct live *l, Linkwatch__Pb__Plan *plan)
 {
-	struct live next = { .plan = plan, .changed = l->changed + 1, .last_ns = l->last_ns };
+	struct live next = { .plan = plan, .changed = l->changed + 1, .last_ns = l->last_ns,
+		.counts = l->counts };
 
 	next.link = xcalloc(plan->n_link + 1, sizeof *next.link);
 	next.agent = xcalloc(plan->n_agent + 1, sizeof *next.agent);
@@ -195,7 +197,8 @@ take_batch(struct live *l, const struct journal_record *r)
 			take_health(a, b->health);
 		a->changed = ++l->changed;
 	}
-	for (batch_cursor_init(&c, b); batch_cursor_next(&c, &s);)
+	l->counts.batches++;
+	for (batch_cursor_init(&c, b); batch_cursor_next(&c, &s); l->counts.samples++)
 		take_sample(l, sb->agent, &s);
 	rc = 0;
 out:
@@ -203,6 +206,31 @@ out:
 		linkwatch__pb__batch__free_unpacked(b, NULL);
 	linkwatch__pb__stored_batch__free_unpacked(sb, NULL);
 	return rc;
+}
+
+static void
+take_error(struct live_agent *a, const char *why, int64_t at_ns)
+{
+	snprintf(a->error, sizeof a->error, "%s", why);
+	a->error_ns = at_ns;
+}
+
+static int
+take_refused(struct live *l, const struct journal_record *r)
+{
+	Linkwatch__Pb__Refused *m = linkwatch__pb__refused__unpack(NULL, r->len, r->data);
+	struct live_agent *a;
+
+	if (m == NULL)
+		return -EBADMSG;
+	l->counts.refused += m->count;
+	a = hashmap_get(l->by_agent, m->peer);
+	if (a != NULL) {
+		take_error(a, m->reason, m->at_ns);
+		a->changed = ++l->changed;
+	}
+	linkwatch__pb__refused__free_unpacked(m, NULL);
+	return 0;
 }
 
 static int
@@ -219,6 +247,8 @@ take_session(struct live *l, const struct journal_record *r)
 		a->connected = s->up;
 		a->since_ns = s->at_ns;
 		snprintf(a->address, sizeof a->address, "%s", s->address);
+		if (!s->up)
+			take_error(a, s->reason, s->at_ns);
 		if (*s->software != '\0')
 			snprintf(a->software, sizeof a->software, "%s", s->software);
 		if (s->cert_not_after_ns != 0)
@@ -241,6 +271,8 @@ live_record(struct live *l, const struct journal_record *r)
 		return take_batch(l, r);
 	case JREC_SESSION:
 		return take_session(l, r);
+	case JREC_REFUSED:
+		return take_refused(l, r);
 	case JREC_PLAN:
 		plan = linkwatch__pb__plan__unpack(NULL, r->len, r->data);
 		if (plan == NULL)
@@ -250,6 +282,12 @@ live_record(struct live *l, const struct journal_record *r)
 	default:
 		return 0;
 	}
+}
+
+void
+live_counts(const struct live *l, struct live_counts *out)
+{
+	*out = l->counts;
 }
 
 struct live_link *

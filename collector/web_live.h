@@ -37,6 +37,8 @@ struct live_agent {
 	uint64_t changed;
 	bool known, connected;		/* known: a session record or a batch was seen */
 	char address[64], software[32];
+	char error[120];		/* why its last session ended, or what of it was refused; "": neither */
+	int64_t error_ns;
 	int64_t since_ns, last_batch_ns;
 	uint32_t links, refused_links;
 	bool health_known;
@@ -62,6 +64,9 @@ const struct live_link *live_reverse(const struct live *, const Linkwatch__Pb__L
 const struct live_agent *live_agent_find(const struct live *, const char *agent);
 uint64_t live_changed(const struct live *);	/* the counter now */
 int64_t live_last_ns(const struct live *);	/* wall time of the newest record; 0: none */
+/* What the records that were read have told, since live_new(). */
+struct live_counts { uint64_t batches, samples, refused; };
+void live_counts(const struct live *, struct live_counts *);
 
 /* Loss over the last minute or three steps, whichever is longer; NaN: nothing was sent. */
 double live_loss(const struct live_link *);

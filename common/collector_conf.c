@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/netmask.h"
 
 #define S(x) (INT64_C(x) * 1000000000)
 #define MS(x) (INT64_C(x) * 1000000)
@@ -32,8 +33,12 @@ static const struct conf_key listen_keys[] = {
 	  .help = "Key of that certificate (PEM)." },
 	{ .name = "crl", .type = CONF_PATH, .offset = L(crl),
 	  .help = "Revoked certificates (PEM); without it none are." },
-	{ .name = "max_conns", .type = CONF_INT, .offset = L(max_conns), .def = "4096", .min = 1,
+	{ .name = "max_conns", .type = CONF_INT, .offset = L(max_conns), .def = "20000", .min = 1,
 	  .max = 100000, .help = "Connections at a time; beyond it new ones are closed at once." },
+	{ .name = "handshakes", .type = CONF_INT, .offset = L(handshakes), .def = "64", .min = 1, .max = 4096,
+	  .help = "Connections that shake hands at a time; who comes beyond waits, in turn by address." },
+	{ .name = "waiting", .type = CONF_INT, .offset = L(waiting), .def = "4096", .min = 1, .max = 100000,
+	  .help = "Connections that may wait for that; beyond it the address with the most loses its newest." },
 	{ .name = NULL },
 };
 static const struct conf_schema listen_schema = { .noun = "listen",
@@ -49,6 +54,16 @@ static const struct conf_key ingest_keys[] = {
 	  .max = 366 * DAY, .help = "Samples older than this are refused: the longest outage of an agent's uplink." },
 	{ .name = "future", .type = CONF_DURATION, .offset = I(future_ns), .def = "5m", .min = S(1),
 	  .max = DAY, .help = "Samples further ahead of our clock are refused." },
+	{ .name = "agent_bytes", .type = CONF_SIZE, .offset = I(agent_bytes), .def = "16M", .min = 65536,
+	  .max = 1024 * MIB, .help = "Bytes of batches taken from one agent in a second; it is not read beyond." },
+	{ .name = "agent_batches", .type = CONF_INT, .offset = I(agent_batches), .def = "10000", .min = 10,
+	  .max = 1000000, .help = "The same for batches." },
+	{ .name = "agent_samples", .type = CONF_INT, .offset = I(agent_samples), .def = "2000000",
+	  .min = 1000, .max = 100000000, .help = "The same for samples." },
+	{ .name = "agent_sessions", .type = CONF_INT, .offset = I(agent_sessions), .def = "30", .min = 2,
+	  .max = 6000, .help = "Sessions that one agent may begin in a minute; refused beyond." },
+	{ .name = "pending", .type = CONF_SIZE, .offset = I(pending_bytes), .def = "16M", .min = MIB,
+	  .max = 48 * MIB, .help = "Bytes that may wait for the disk; no agent is read while there are more." },
 	{ .name = NULL },
 };
 static const struct conf_schema ingest_schema = { .noun = "ingest",
@@ -143,6 +158,8 @@ static const struct conf_key web_keys[] = {
 	{ .name = "key", .type = CONF_SECRET_FILE, .offset = W(key), .help = "Its key (PEM)." },
 	{ .name = "users", .type = CONF_PATH, .offset = W(users),
 	  .help = "Who may log in; written by `linkwatch-collector passwd`." },
+	{ .name = "tokens", .type = CONF_PATH, .offset = W(tokens),
+	  .help = "Tokens of programs that use the API; written by `linkwatch-collector token`." },
 	{ .name = "control", .type = CONF_PATH, .offset = W(control),
 	  .help = "alertd's control socket: states and incidents. Without it the page shows measurements only." },
 	{ .name = "language", .type = CONF_ENUM, .offset = W(language), .def = "zh", .names = language_names,
@@ -151,12 +168,18 @@ static const struct conf_key web_keys[] = {
 	  .max = 32, .help = "Processes that draw graphs." },
 	{ .name = "connections", .type = CONF_INT, .offset = W(connections), .def = "512", .min = 4,
 	  .max = 10000, .help = "Connections of browsers at a time." },
+	{ .name = "address_connections", .type = CONF_INT, .offset = W(address_connections), .def = "256",
+	  .min = 4, .max = 10000, .help = "Of them from one address (of IPv6: one /64)." },
 	{ .name = "streams", .type = CONF_INT, .offset = W(streams), .def = "128", .min = 1, .max = 5000,
 	  .help = "Open pages that are kept up to date at a time." },
 	{ .name = "session_idle", .type = CONF_DURATION, .offset = W(session_idle_ns), .def = "30m",
 	  .min = S(60), .max = DAY, .help = "A log-in ends after so long without a request." },
 	{ .name = "session_max", .type = CONF_DURATION, .offset = W(session_max_ns), .def = "12h",
 	  .min = S(60), .max = 31 * DAY, .help = "A log-in ends after so long in any case." },
+	{ .name = "metrics_links", .type = CONF_BOOL, .offset = W(metrics_links), .def = "false",
+	  .help = "Whether /metrics tells state, loss and RTT of each link." },
+	{ .name = "metrics_from", .type = CONF_STR_LIST, .offset = W(metrics_from),
+	  .help = "Addresses or blocks that may read /metrics without a token; not that of a proxy." },
 	{ .name = NULL },
 };
 static const struct conf_schema web_schema = { .noun = "web",
@@ -195,9 +218,14 @@ static void
 check(const struct collector_conf *c, const char *name, struct conf_errors *errs)
 {
 	struct conf_where top = { .line = 1, .col = 1 };
+	struct netmask mask;
 
 	if (c->web.enabled && (c->web.cert == NULL || c->web.key == NULL || c->web.users == NULL))
 		conf_error(errs, name, top, "'web' is enabled and needs 'cert', 'key' and 'users'");
+	for (size_t i = 0; i < c->web.metrics_from.n; i++)
+		if (netmask_parse(((char **)c->web.metrics_from.v)[i], &mask) != 0)
+			conf_error(errs, name, top, "'%s' of 'metrics_from' is no address or block",
+			    ((char **)c->web.metrics_from.v)[i]);
 	if (c->web.session_idle_ns > c->web.session_max_ns)
 		conf_error(errs, name, top, "'session_idle' of 'web' is longer than 'session_max'");
 	if (c->journal.max_bytes < 4 * c->journal.segment_bytes)

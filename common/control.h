@@ -13,7 +13,8 @@
  * add "as":{"user":"...","role":"..."} to a request; there the role may also be
  * vendor, with "vendor":"ID" beside it: an engineer of that vendor, for whom
  * link.show, incident.show, incident.ack and incident.note stand open, and
- * links and incidents of others are not-found.  Error codes: usage, not-found, closed, denied, missing-fields, link-down, conflict, unavailable.
+ * links and incidents of others are not-found.  Error codes: usage, not-found,
+ * closed, denied, missing-fields, link-down, conflict, unavailable.
  *
  * Commands (role that is needed; what data holds):
  *   status            viewer   {"version","now","feed":{"up","seq","lag_s"},"links":{"up":n,"degraded":n,"down":n,
@@ -28,6 +29,10 @@
  *   incident.ack      operator {"incident":INCIDENT}       args: number, note, eta ("HH:MM" or seconds), version
  *   incident.note     operator same                        args: number, note
  *   incident.close    operator same                        args: number, note, cause, root-cause, responsible, measure, grade-final
+ *   incident.set      operator same                        args: number, fields as close
+ *   incident.grade    operator same                        args: number, grade-final (1 to 4), note
+ *   incident.hold     operator same                        args: number, note; resume ends it
+ *   incident.resume   operator same                        args: number, note
  *   incident.reopen   operator same                        args: number, note
  *   incident.cancel   operator same                        args: number, note
  *   reload            admin    {"alertd":"ok","collector":"ok","revision":n}

@@ -9,7 +9,9 @@
 # Each ends with status 0 or not and prints either Check's summary or "N passed, N failed".
 .PHONY: check test test-programs test-deps
 
-TEST_PROGRAMS = $(UNIT) $(IMPAIR) $(JOURNAL_DUMP) $(FUZZ_REPLAY) $(SIM_TEST) $(BENCH_PROGRAMS)
+# Nothing starts the sanitized ones of the second line.
+TEST_PROGRAMS = $(UNIT) $(FUZZ_REPLAY) $(SIM_TEST) \
+	$(if $(SAN),,$(IMPAIR) $(JOURNAL_DUMP) $(POWERCUT) $(BENCH_PROGRAMS))
 
 # --- tools of the integration tests
 IMPAIR := $(BUILD)/tests/impair/impair
@@ -20,6 +22,12 @@ $(BUILD)/libimpair.a: $(call objs,$(patsubst %,tests/impair/%.c,address io packe
 JOURNAL_DUMP := $(BUILD)/tests/tools/journal_dump
 $(JOURNAL_DUMP): $(BUILD)/tests/tools/journal_dump.o $(BUILD)/libcommon.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_common)
+
+# A disk that keeps only what was synced: preloaded, so without sanitizers.
+POWERCUT := $(BUILD)/tests/power/powercut.so
+$(POWERCUT): tests/power/powercut.c
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -std=gnu17 $(OPT) $(WARN) -fPIC -shared -o $@ $<
 
 -include tests/web/web.mk
 
@@ -51,7 +59,7 @@ fuzz_link = $(foreach l,$(filter-out common,$(call fuzz_libs,$(1))),$(LIBS_$(l))
 .PHONY: fuzz-build fuzz-replay fuzz fuzzers
 
 $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $$(call fuzz_need,$$*)
-	$(CC) $(LDFLAGS) -o $@ $^ $(call fuzz_link,$*)
+	$(CC) $(LDFLAGS) $(TEST_LINK) -o $@ $^ $(call fuzz_link,$*)
 fuzz-build: $(FUZZ_REPLAY)
 fuzz-replay: fuzz-build
 	@for x in $(FUZZ); do printf '%-24s ' $$x; \
@@ -76,7 +84,7 @@ SCENARIO_OBJ := $(call objs,$(filter-out tests/scenario/test_%,$(sort $(wildcard
 TEST_PROGRAMS += $(SCENARIO)
 .PHONY: scenario scenario-build
 $(SCENARIO): $(BUILD)/tests/scenario/%: $(BUILD)/tests/scenario/%.o $(SCENARIO_OBJ) $(BUILD)/libalertd.a $(BUILD)/libcommon.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_alertd) $(LIBS_common)
+	$(CC) $(LDFLAGS) $(TEST_LINK) -o $@ $^ $(LIBS_alertd) $(LIBS_common)
 scenario-build: $(SCENARIO)
 scenario: scenario-build
 	@for t in $(SCENARIO); do echo "== $$t"; $$t || exit 1; done
@@ -121,7 +129,7 @@ $(BENCH_PROGRAMS): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/lib
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_agent) $(LIBS_bench_$*) $(LIBS_common)
 $(BENCH_STORE): $(BUILD)/tests/bench/store.o $(BUILD)/libcollector.a $(BUILD)/libcommon.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_collector) $(LIBS_common)
-bench-build: $(BENCH_BARE) $(BENCH_STORE) $(BENCH_PROGRAMS) $(IMPAIR) $(JOURNAL_DUMP) $(LOADGEN) programs
+bench-build: $(BENCH_BARE) $(BENCH_STORE) $(BENCH_PROGRAMS) $(IMPAIR) $(JOURNAL_DUMP) $(LOADGEN) $(POWERCUT) programs
 bench-agent bench-collector: bench-%:
 	@conf/deps run bench
 	@$(MAKE) -j$$(nproc) bench-build
