@@ -40,8 +40,8 @@ class Room:
         self.program = os.path.join(args.build, 'tests/bench/store')
         self.links = 1000 if args.quick else 10000
         self.peer_links = 200 if args.quick else 1000
-        self.rounds = 2 if args.quick else 3
-        self.turns = 6                  # of ROWS rows that the store reads in one go
+        self.rounds = 2
+        self.turns = 6 if args.quick else 3     # of ROWS rows that the store reads in one go
         self.dir = tempfile.mkdtemp(prefix='linkwatch-bench.', dir=args.build)
         self.env = dict(os.environ, STORE_BENCH_BEGIN=str(int(time.time()) - 86400))
         self.figures = None

@@ -311,6 +311,7 @@ START_TEST(rows_are_written_when_old_enough_and_at_the_end)
 }
 END_TEST
 
+/* R15: where no sample is, no value is, neither the one before nor the one after. */
 START_TEST(holes_and_disorder)
 {
 	unsigned long long late;
@@ -337,6 +338,7 @@ START_TEST(holes_and_disorder)
 }
 END_TEST
 
+/* R13 */
 START_TEST(killed_again_and_again)
 {
 	struct rng_seed seed;
@@ -406,6 +408,7 @@ static const struct { const char *name; void (*hit)(const char *); bool aside; }
 	{ "directory", break_dir, true }, { "noise", break_noise, true }, { "future", break_future, true },
 };
 
+/* R02, R07, R09 */
 START_TEST(a_damaged_file_is_set_aside_and_made_anew)
 {
 	char *path = file_path(FILE_A1);
