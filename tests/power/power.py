@@ -238,7 +238,7 @@ class Site:
             'id': 'main', 'state': self.state, 'links': self.path('links.yaml'),
             'listen': {'address': '127.0.0.1', 'port': self.port, 'ca': self.path('pki', 'ca.pem'),
                        'cert': self.path('pki', 'collector-main.pem'), 'key': self.path('pki', 'collector-main.key')},
-            'journal': {'segment': segment, 'max_bytes': '4G'}, 'store': {'detail_c': '1h', 'age': '1s'},
+            'journal': {'segment': segment, 'max_bytes': '4G'}, 'store': {'class_c': {'detail': '1h'}, 'age': '1s'},
             'web': {'enabled': False}, **(extra or {})})
         self.collector = Program('collector', [self.program('linkwatch-collector'), '-c', self.path('collector.yaml')],
                                  self.path('collector.log'),
