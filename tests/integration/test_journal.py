@@ -434,7 +434,6 @@ TESTS = (manual_is_enough, every_forgery_is_found, rewritten_past_needs_a_head, 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n', 1)[0])
     p.add_argument('-b', '--build', default=os.path.join(power.TOP, 'build'))
-    p.add_argument('test', nargs='*', help='only these, in order, after those before them')
     args = p.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     directory = power.scratch()
