@@ -63,7 +63,7 @@ $(BUILD)/%.o: %.c | $(PB).h
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # The files of the page are part of the program.
-ASSETS := $(sort $(wildcard collector/assets/*))
+ASSETS := $(sort $(wildcard collector/assets/*)) collector/openapi.json
 $(BUILD)/gen/collector/assets.c: collector/assets.sh $(ASSETS)
 	@mkdir -p $(@D)
 	sh collector/assets.sh $(ASSETS) > $@

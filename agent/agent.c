@@ -543,6 +543,7 @@ give_state_dir(const struct agent_conf *conf)
 		log_error("%s: %s", conf->state_dir, strerror(errno));
 		return -errno;
 	}
+	(void)disk_sync_parent(conf->state_dir);	/* if it fails, the spool says why */
 	if (conf->user == NULL || geteuid() != 0)
 		return 0;
 	pw = getpwnam(conf->user);

@@ -28,7 +28,9 @@ struct http_server {
 	struct event_base *base;
 	SSL_CTX *ctx;
 	int ex_index;
-	int conns, max_conns;
+	int max_conns, max_of_address;
+	struct http_server_stat stat;
+	struct http_conn *head;
 	uint16_t port;
 	void (*handler)(void *arg, struct evhttp_request *);
 	void *arg;
@@ -38,6 +40,9 @@ struct http_conn {
 	struct http_server *server;
 	struct bufferevent *bev;	/* evhttp's */
 	struct event *deadline;
+	bool known;			/* peer was looked at */
+	uint8_t peer[16];		/* an IPv4 address, or the first half of an IPv6 one */
+	struct http_conn *next, **at;
 };
 
 static const char *const security_headers[][2] = {
@@ -64,14 +69,68 @@ set_deadline(struct http_conn *c, int seconds)
 		evtimer_add(c->deadline, &tv);
 }
 
+/* Fills c->peer. false: the peer is gone already. */
+static bool
+learn_peer(struct http_conn *c, evutil_socket_t fd)
+{
+	static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof ss;
+
+	if (fd < 0 || getpeername(fd, (struct sockaddr *)&ss, &len) != 0)
+		return false;
+	if (ss.ss_family == AF_INET6) {
+		const uint8_t *a = ((struct sockaddr_in6 *)&ss)->sin6_addr.s6_addr;
+
+		memcpy(c->peer, a, memcmp(a, mapped, sizeof mapped) == 0 ? 16 : 8);
+	} else if (ss.ss_family == AF_INET) {
+		memcpy(c->peer, mapped, sizeof mapped);
+		memcpy(c->peer + 12, &((struct sockaddr_in *)&ss)->sin_addr, 4);
+	}
+	c->known = true;
+	return true;
+}
+
+/* Evhttp gives the socket to a new connection only after conn_new(): so the caps are looked at one turn later. */
+static bool
+admit(struct http_conn *c, evutil_socket_t fd)
+{
+	struct http_server *s = c->server;
+	int same = 0;
+
+	if (!learn_peer(c, fd))
+		return false;
+	for (const struct http_conn *o = s->head; o != NULL; o = o->next)
+		same += o->known && memcmp(o->peer, c->peer, sizeof c->peer) == 0;
+	if (s->stat.conns > s->max_conns) {
+		s->stat.over_cap++;
+		log_limited(LOG_WARNING, "web-cap", 2, "web: more than %d connections: closed",
+		    s->max_conns);
+		return false;
+	}
+	if (same > s->max_of_address) {
+		s->stat.over_address++;
+		log_limited(LOG_WARNING, "web-peer", 2, "web: more than %d connections of one address:"
+		    " closed", s->max_of_address);
+		return false;
+	}
+	set_deadline(c, HTTP_REQUEST_S);
+	return true;
+}
+
 static void
 deadline_passed(evutil_socket_t fd, short what, void *arg)
 {
 	struct http_conn *c = arg;
+	bool young = !c->known;
 
 	(void)fd;
 	(void)what;
 	fd = bufferevent_getfd(c->bev);
+	if (young && admit(c, fd))
+		return;
+	if (!young)
+		c->server->stat.late++;
 	if (fd >= 0)
 		shutdown(fd, SHUT_RDWR);	/* evhttp sees the end and cleans up */
 }
@@ -89,7 +148,10 @@ conn_freed(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void
 	(void)argp;
 	if (c == NULL)
 		return;
-	c->server->conns--;
+	c->server->stat.conns--;
+	*c->at = c->next;
+	if (c->next != NULL)
+		c->next->at = c->at;
 	event_free(c->deadline);
 	free(c);
 }
@@ -110,11 +172,14 @@ conn_new(struct event_base *base, void *arg)
 	if (c->bev == NULL)
 		abort();
 	bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
-	s->conns++;
-	if (s->conns > s->max_conns)
-		log_limited(LOG_WARNING, "web-cap", 2, "web: more than %d connections: closed",
-		    s->max_conns);
-	set_deadline(c, s->conns > s->max_conns ? 0 : HTTP_REQUEST_S);
+	s->stat.conns++;
+	s->stat.accepted++;
+	c->at = &s->head;
+	c->next = s->head;
+	if (c->next != NULL)
+		c->next->at = &c->next;
+	s->head = c;
+	set_deadline(c, 0);		/* admit() */
 	return c->bev;
 }
 
@@ -211,6 +276,7 @@ http_server_new(struct http_server **out, struct event_base *base, const struct 
 	s->handler = handler;
 	s->arg = arg;
 	s->max_conns = o->max_conns;
+	s->max_of_address = o->max_of_address > 0 ? o->max_of_address : o->max_conns;
 	s->ex_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, conn_freed);
 	s->http = evhttp_new(base);
 	s->ctx = make_context(s, o->cert, o->key, err, n);
@@ -254,6 +320,12 @@ uint16_t
 http_server_port(const struct http_server *s)
 {
 	return s->port;
+}
+
+void
+http_server_stat(const struct http_server *s, struct http_server_stat *out)
+{
+	*out = s->stat;
 }
 
 int

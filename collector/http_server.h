@@ -4,7 +4,8 @@
  * evhttp's own timeout runs from read to read, so a peer that sends a byte a
  * second would hold its connection for ever.  Here each connection has one
  * deadline for a whole request (TLS handshake included) and one for taking a
- * whole reply; beyond the cap new connections are closed at once.
+ * whole reply; beyond the cap, or the cap of one address (IPv6: one /64), new
+ * connections are closed at once.
  */
 #pragma once
 
@@ -25,7 +26,12 @@ struct http_server_opts {
 	const char *address;
 	uint16_t port;			/* 0: the kernel chooses */
 	const char *cert, *key;		/* PEM */
-	int max_conns;
+	int max_conns, max_of_address;
+};
+
+struct http_server_stat {
+	int conns;			/* now */
+	uint64_t accepted, over_cap, over_address, late;	/* since the start; late: a deadline passed */
 };
 
 /* handler() gets every request; it, or somebody later, answers it by one http_reply() or a stream. */
@@ -34,6 +40,7 @@ int http_server_new(struct http_server **out, struct event_base *, const struct 
 /* Closes all connections.  No request may be waiting for its answer any more. */
 void http_server_free(struct http_server *);
 uint16_t http_server_port(const struct http_server *);
+void http_server_stat(const struct http_server *, struct http_server_stat *);
 /* Certificate and key again, for new connections; on failure the old ones stay. */
 int http_server_reload(struct http_server *, const char *cert, const char *key, char *err, size_t n);
 

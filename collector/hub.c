@@ -24,6 +24,7 @@
 #define CHECKPOINT_NS (60 * NS_PER_S)
 #define ALIVE_NS (5 * NS_PER_S)
 #define STOP_RETRY_MS 1000
+#define HEAD_NS (3600 * NS_PER_S)	/* the head of the journal stands in the log that often */
 
 /* --------------------------------------------------------------- appending */
 
@@ -147,6 +148,21 @@ replay(struct hub *h, uint64_t next, char *why, size_t n)
 	return r;
 }
 
+/* The log goes elsewhere: with a line of it, `journal verify --head` shows whether the past was rewritten. */
+static void
+log_head(struct hub *h)
+{
+	char hex[2 * JOURNAL_HASH_LEN + 1] = "";
+	struct journal_stat st;
+
+	journal_stat(h->journal, &st);
+	for (size_t i = 0; i < JOURNAL_HASH_LEN; i++)
+		snprintf(hex + 2 * i, 3, "%02x", st.head[i]);
+	if (st.synced_seq > 0)
+		log_notice("journal: head %s@%" PRIu64, hex, st.synced_seq);
+	h->head_told_at = clock_mono(h->o.clock);
+}
+
 static int
 open_journal(struct hub *h, char *why, size_t n)
 {
@@ -175,6 +191,8 @@ open_journal(struct hub *h, char *why, size_t n)
 	if (r == 0)
 		log_notice("journal: records %" PRIu64 " to %" PRIu64 ", replayed from %" PRIu64,
 		    rec.first_seq, rec.next_seq - 1, next);
+	if (r == 0)
+		log_head(h);
 	return r;
 }
 
@@ -251,14 +269,17 @@ hub_close(struct hub *h, bool clean)
 	if (clean) {
 		refusals_tick(h, true);
 		hub_event(h, clock_wall(h->o.clock), "stop", "");
-		if (hub_commit(h) == 0)
+		if (hub_commit(h) == 0) {
 			checkpoint(h);
+			log_head(h);
+		}
 	}
 	refusals_fini(h);
 	table_fini(&h->conns);
 	table_fini(&h->agents);
 	admit_free(h->admit);
 	journal_close(h->journal);
+	parts_free(h->parts);
 	links_free(h->plan);
 	free(h);
 }
@@ -308,8 +329,10 @@ hub_plan(struct hub *h, const Linkwatch__Pb__Plan *plan)
 	copy = plan_copy(plan);
 	if (copy == NULL)
 		return -EINVAL;
+	parts_free(h->parts);
 	links_free(h->plan);
 	h->plan = copy;
+	h->parts = parts_new(copy);
 	admit_plan(h->admit, copy, clock_wall(h->o.clock));
 	log_notice("plan: revision %016" PRIx64 ", %zu agents, %zu links", copy->revision, copy->n_agent,
 	    copy->n_link);
@@ -445,9 +468,33 @@ hub_tick(struct hub *h)
 		h->checkpoint_at = now;
 		checkpoint(h);
 	}
+	if (now.ns - h->head_told_at.ns >= HEAD_NS)
+		log_head(h);
 }
 
 /* --------------------------------------------------------------- retention */
+
+/*
+ * Says in the journal what goes before it goes, so that who verifies it can tell retention from somebody
+ * who took the oldest files away.
+ */
+static int
+purge(struct hub *h, uint64_t seq)
+{
+	struct journal_stat st;
+	char detail[48];
+	int r;
+
+	journal_stat(h->journal, &st);
+	seq = journal_purge_keeps(h->journal, seq);
+	if (seq <= st.first_seq)
+		return 0;
+	snprintf(detail, sizeof detail, "before=%" PRIu64, seq);
+	r = hub_event(h, clock_wall(h->o.clock), "purged", detail);
+	if (r == 0)
+		r = hub_commit(h);
+	return r != 0 ? r : journal_purge(h->journal, seq);
+}
 
 int
 hub_retain(struct hub *h, uint64_t max_bytes, int64_t max_age_ns, uint64_t hold_bytes)
@@ -473,7 +520,7 @@ hub_retain(struct hub *h, uint64_t max_bytes, int64_t max_age_ns, uint64_t hold_
 		if (r != 0)
 			return r;
 	}
-	return journal_purge(h->journal, want);
+	return purge(h, want);
 }
 
 /* ------------------------------------------------------------------- state */

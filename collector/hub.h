@@ -5,6 +5,7 @@
 #pragma once
 
 #include "collector/feed.h"
+#include "collector/parts.h"
 #include "collector/session.h"
 #include "collector/table.h"
 #include "common/linkwatch.pb-c.h"
@@ -56,6 +57,7 @@ struct hub {
 	struct table agents;		/* struct session of each agent that is up */
 	struct table refusals;		/* struct refusal_count */
 	Linkwatch__Pb__Plan *plan;	/* owned; NULL: none yet */
+	struct parts *parts;		/* owned: of plan */
 	uint64_t checkpoint_seq;	/* records before it are in the checkpoint */
 	uint64_t plan_seq;		/* its record in the journal */
 	bool dirty;			/* hub_commit() has something to do */
@@ -64,7 +66,7 @@ struct hub {
 	bool stalled;
 	int stall_reason;
 	struct wall stalled_at;
-	struct mono alive_at, checkpoint_at;
+	struct mono alive_at, checkpoint_at, head_told_at;
 	struct hub_stat stat;
 };
 

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "collector/heartbeat.h"
 #include "collector/session.h"
@@ -28,6 +29,7 @@
 
 #define RETAIN_TICKS 60			/* seconds between two looks at retention */
 #define STALL_RETRY_S 1
+#define OTHER_DESCRIPTORS 32		/* journal, its readers, cursors, files being read */
 
 struct ingest {
 	const struct collector_conf *conf;
@@ -245,12 +247,36 @@ out:
 	return r;
 }
 
+/* As many connections as there are descriptors for, of those that are wanted. */
+static int64_t
+conns_possible(int64_t want)
+{
+	struct rlimit r;
+	rlim_t need = (rlim_t)want + OTHER_DESCRIPTORS;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur >= need)
+		return want;
+	r.rlim_cur = need;
+	if (r.rlim_max < need)
+		r.rlim_max = need;	/* root may */
+	if (setrlimit(RLIMIT_NOFILE, &r) == 0)
+		return want;
+	getrlimit(RLIMIT_NOFILE, &r);
+	r.rlim_cur = r.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &r);
+	want = r.rlim_cur > OTHER_DESCRIPTORS + 1 ? (int64_t)(r.rlim_cur - OTHER_DESCRIPTORS) : 1;
+	log_warning("listen: max_conns is %" PRId64 " and not what is configured: %" PRIu64
+	    " descriptors are the limit of this process", want, (uint64_t)r.rlim_cur);
+	return want;
+}
+
 static int
 listen_tls(struct ingest *in, char *why, size_t n)
 {
 	const struct collector_listen_conf *l = &in->conf->listen;
 	struct tls_server_opts o = { .address = l->address, .port = (uint16_t)l->port,
-		.max_conns = (int)l->max_conns };
+		.max_conns = (int)conns_possible(l->max_conns), .handshakes = (int)l->handshakes,
+		.waiting_max = (int)l->waiting };
 
 	in->tickets = tls_tickets_new(supervisor_kept_fd());
 	in->ctx = new_context(in, why, n);

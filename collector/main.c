@@ -23,8 +23,10 @@
 #include "collector/shelf.h"
 #include "collector/store.h"
 #include "collector/supervisor.h"
+#include "collector/tail.h"
 #include "collector/web.h"
 #include "common/collector_conf.h"
+#include "common/disk.h"
 #include "common/links.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -46,9 +48,11 @@ usage(FILE *f)
 {
 	fprintf(f,
 	    "usage: linkwatch-collector [-nVh] [-c FILE]\n"
-	    "       linkwatch-collector [-c FILE] journal verify | stat | export [OPTIONS] AGENT/LINK\n"
+	    "       linkwatch-collector [-c FILE] journal verify | stat | export --link AGENT/LINK [OPTIONS]\n"
+	    "       linkwatch-collector [-c FILE] tail [--link AGENT/LINK]... [--agent AGENT]... [--json]\n"
 	    "       linkwatch-collector [-c FILE] rebuild --link AGENT/LINK\n"
 	    "       linkwatch-collector passwd FILE USER [ROLE]\n"
+	    "       linkwatch-collector token add | list | revoke FILE ...\n"
 	    "  -c FILE  configuration (" CONF_DEFAULT ")\n"
 	    "  -n       check the configuration and links.yaml, then exit\n"
 	    "  -V       print the version\n"
@@ -101,9 +105,14 @@ check(const struct collector_conf *conf)
 static int
 make_dir(const char *path, const struct passwd *pw)
 {
-	if (mkdir(path, 0700) != 0)
-		return errno == EEXIST ? 0 : -errno;
-	return pw != NULL && chown(path, pw->pw_uid, pw->pw_gid) != 0 ? -errno : 0;
+	bool made = mkdir(path, 0700) == 0;
+
+	if (!made && errno != EEXIST)
+		return -errno;
+	if (made && pw != NULL && chown(path, pw->pw_uid, pw->pw_gid) != 0)
+		return -errno;
+	/* Or a power cut takes it away with all that is in it; the one who made it may have died first. */
+	return disk_sync_parent(path);
 }
 
 static int
@@ -194,15 +203,32 @@ rebuild(const struct collector_conf *conf, int argc, char **argv)
 }
 
 static int
+run_journal_tool(const struct options *o, int argc, char **argv)
+{
+	struct journal_place place;
+	int r = journal_place_find(&place, o->conf, &argc, argv);
+
+	if (r == 0)
+		r = journal_tool(&place, argc - 1, argv + 1);
+	journal_place_fini(&place);
+	return r;
+}
+
+static int
 run_command(const struct options *o, int argc, char **argv)
 {
 	struct collector_conf *conf;
-	int status = 2;
-	char *dir;
+	int status;
 
 	if (strcmp(argv[0], "passwd") == 0)
 		return web_passwd_main(argc, argv);
-	if (strcmp(argv[0], "journal") != 0 && strcmp(argv[0], "rebuild") != 0) {
+	if (strcmp(argv[0], "token") == 0)
+		return web_token_main(argc, argv);
+	if (strcmp(argv[0], "tail") == 0)
+		return tail_main(o->conf, argc, argv);
+	if (strcmp(argv[0], "journal") == 0)
+		return run_journal_tool(o, argc, argv);
+	if (strcmp(argv[0], "rebuild") != 0) {
 		fprintf(stderr, "linkwatch-collector: no command '%s'\n", argv[0]);
 		usage(stderr);
 		return 2;
@@ -210,13 +236,7 @@ run_command(const struct options *o, int argc, char **argv)
 	conf = load_conf(o->conf);
 	if (conf == NULL)
 		return 1;
-	if (argv[0][0] == 'j') {
-		dir = collector_conf_path(conf, "journal");
-		status = journal_tool(dir, argc - 1, argv + 1);
-		free(dir);
-	} else {
-		status = rebuild(conf, argc, argv);
-	}
+	status = rebuild(conf, argc, argv);
 	collector_conf_free(conf);
 	return status;
 }

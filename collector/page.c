@@ -23,6 +23,7 @@ page_type(const char *name)
 	static const char *const rows[][2] = {
 		{ ".html", "text/html; charset=utf-8" }, { ".css", "text/css; charset=utf-8" },
 		{ ".js", "text/javascript; charset=utf-8" }, { ".svg", "image/svg+xml" },
+		{ ".json", "application/json; charset=utf-8" },
 	};
 	const char *dot = strrchr(name, '.');
 

@@ -15,14 +15,19 @@
 #include "common/clock.h"
 #include "common/stats.h"
 
-#define ROWS_MAX 20000			/* of every step: 1.8 MB for eleven data sources */
+#define ROWS_MAX 90000			/* in an archive: a day of seconds, 6.5 MB for nine data sources */
+#define DETAIL_MIN_S 3600
 #define TIME_MIN INT64_C(946684800)	/* 2000-01-01 */
 #define TIME_MAX INT64_C(4102444800)	/* 2100-01-01 */
 #define RTT_MAX_S 60.0
 
-static const struct { uint32_t res_s, span_s; } levels[] = {
-	{ 60, 36 * 3600 }, { 600, 10 * 86400 }, { 3600, 40 * 86400 }, { 21600, 400 * 86400 },
-};
+static const uint32_t level_s[SERIES_LEVELS] = { 0, 60, 600, 3600, 21600 };
+
+const struct series_policy series_policy_default = { .keep_s = {
+	{ 86400, 36 * 3600, 10 * 86400, 40 * 86400, 400 * 86400 },
+	{ 43200, 36 * 3600, 10 * 86400, 40 * 86400, 400 * 86400 },
+	{ 21600, 36 * 3600, 10 * 86400, 40 * 86400, 400 * 86400 },
+} };
 
 int
 series_path(char *buf, size_t n, const char *agent, const char *link)
@@ -78,21 +83,30 @@ add_rra(struct series_def *d, const char *cf, uint32_t pdp, uint32_t rows)
 	d->rra[d->rra_n++] = (struct series_rra){ .cf = cf, .pdp = pdp, .rows = rows };
 }
 
-static void
-define_archives(struct series_def *d, uint32_t detail_s)
+static uint32_t
+rows_of(uint32_t keep_s, uint32_t row_s)
 {
-	uint32_t rows = detail_s / d->step_s;
+	uint32_t rows = keep_s / row_s;
 
-	for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++)
-		if (levels[i].res_s <= d->step_s && levels[i].span_s / d->step_s > rows)
-			rows = levels[i].span_s / d->step_s;
-	add_rra(d, "AVERAGE", 1, rows > ROWS_MAX ? ROWS_MAX : rows);
-	for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
-		uint32_t pdp = levels[i].res_s / d->step_s;
+	return rows == 0 ? 1 : rows > ROWS_MAX ? ROWS_MAX : rows;
+}
 
-		if (pdp <= 1)
+static void
+define_archives(struct series_def *d, const uint32_t *keep_s)
+{
+	uint32_t detail_s = keep_s[SERIES_DETAIL] > DETAIL_MIN_S ? keep_s[SERIES_DETAIL] : DETAIL_MIN_S;
+
+	/* A step as long as a level's rows stands for that level. */
+	for (size_t i = SERIES_1M; i < SERIES_LEVELS; i++)
+		if (level_s[i] < 2 * d->step_s && keep_s[i] > detail_s)
+			detail_s = keep_s[i];
+	add_rra(d, "AVERAGE", 1, rows_of(detail_s, d->step_s));
+	for (size_t i = SERIES_1M; i < SERIES_LEVELS; i++) {
+		uint32_t pdp = level_s[i] / d->step_s, rows;
+
+		if (pdp <= 1 || keep_s[i] == 0)
 			continue;
-		rows = levels[i].span_s / (pdp * d->step_s);
+		rows = rows_of(keep_s[i], pdp * d->step_s);
 		add_rra(d, "AVERAGE", pdp, rows);
 		add_rra(d, "MIN", pdp, rows);
 		add_rra(d, "MAX", pdp, rows);
@@ -115,7 +129,7 @@ series_define(struct series_def *d, const Linkwatch__Pb__Link *l, const struct s
 		define_snmp(d, l);
 	if (d->ds_n == 0)
 		return -EINVAL;
-	define_archives(d, policy->detail_s[c - 1] >= 3600 ? policy->detail_s[c - 1] : 3600);
+	define_archives(d, policy->keep_s[c - 1]);
 	return 0;
 }
 

@@ -39,8 +39,13 @@ struct series_def {
 	struct series_rra rra[SERIES_RRA_MAX];
 };
 
-/* How long every step is kept, by class A, B, C (index class - 1), in seconds. */
-struct series_policy { uint32_t detail_s[3]; };
+/* Every step, then means, minima and maxima of a minute, ten, an hour, six hours. */
+enum series_level { SERIES_DETAIL = 0, SERIES_1M, SERIES_10M, SERIES_1H, SERIES_6H, SERIES_LEVELS };
+
+/* How long each of them is kept, by class A, B, C (index class - 1), in seconds; 0: that level is left out. */
+struct series_policy { uint32_t keep_s[3][SERIES_LEVELS]; };
+
+extern const struct series_policy series_policy_default;	/* of collector.yaml without a word on it */
 
 /* "AGENT/LINK.rrd" into buf; -EINVAL if one is no id, -ENAMETOOLONG. */
 int series_path(char *buf, size_t n, const char *agent, const char *link);

@@ -165,16 +165,19 @@ void
 session_push_plan(struct session *s)
 {
 	Linkwatch__Pb__Plan *plan;
+	uint64_t revision;
 
 	if (s->state != SESSION_UP || s->peer.role != ROLE_AGENT || s->hub->plan == NULL)
 		return;
-	plan = links_for_agent(s->hub->plan, s->peer.id);
-	if (plan == NULL) {
+	revision = parts_revision(s->hub->parts, s->peer.id);
+	if (revision == 0) {
 		session_end(s, REFUSE_UNKNOWN_PEER, "this agent is no longer in the plan", RETRY_STRANGER_MS);
 		return;
 	}
-	if (plan->revision != s->plan_revision &&
-	    conn_send_message(s->conn, FRAME_PLAN, &plan->base) == 0) {
+	if (revision == s->plan_revision)
+		return;
+	plan = parts_plan(s->hub->parts, s->peer.id);
+	if (conn_send_message(s->conn, FRAME_PLAN, &plan->base) == 0) {
 		s->plan_revision = plan->revision;
 		log_notice("agent=%s: plan %016" PRIx64 " sent, %zu links", s->peer.id, plan->revision,
 		    plan->n_link);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "collector/rrdfile.h"
+#include "collector/shelf_file.h"
 #include "collector/shelf_notes.h"
 #include "common/batch.h"
 #include "common/log.h"
@@ -20,16 +21,32 @@
 
 #define SERIES_LIST ".series"
 #define REBUILD_LIST ".rebuild"
-#define RETRY_NS (60 * NS_PER_S)
+#define HOLD_MAX 512			/* rows that wait for a file that cannot be written now */
+#define RETRY_NS (10 * NS_PER_S)
+#define REBUILD_RETRY_NS (60 * NS_PER_S)
+#define FLUSH_SLICE_NS (50 * NS_PER_MS)
+#define HEAVY_SHARE 4			/* making and moving files: one part in so many of the time */
+
+struct shelf_note {
+	struct rrd_note note;
+	struct shelf_notes *notes;	/* borrowed */
+};
 
 struct shelf {
 	struct shelf_opts o;
+	struct series_policy policy;	/* o.policy points to it */
 	char *dir;			/* owned; o.dir points to it */
 	int dirfd;			/* owned */
 	struct shelf_notes *notes;	/* owned */
 	struct table series;		/* struct series, by name */
 	struct table known;		/* names that have had a file (value: itself) */
-	bool dirty;			/* written since the last shelf_sync() */
+	struct series **all;		/* the same series, in the order of the plan */
+	size_t all_n, all_cap, hand;	/* hand: where the next flush goes on */
+	struct sync *sync;		/* owned */
+	struct shelf_note note;
+	bool dirty;			/* written since the last shelf_sync_begin() */
+	bool is_after_crash;		/* of the machine */
+	int64_t heavy_ns;		/* monotonic: no file is made or moved before */
 	struct shelf_stat stat;
 };
 
@@ -43,15 +60,59 @@ note_known(void *arg, const char *name)
 	table_puts(&sh->known, name, sh);
 }
 
+static void
+note_head(struct rrd_note *note, uint64_t inode, const uint8_t *head, size_t len)
+{
+	shelf_notes_head(((struct shelf_note *)note)->notes, inode, head, len);
+}
+
+/* Finishes what the process before was writing when it was killed. */
+static void
+redo(struct shelf_notes *notes, const char *dir)
+{
+	char name[SERIES_PATH_MAX], *path;
+	const uint8_t *head;
+	uint64_t inode;
+	size_t len;
+	int r;
+
+	head = shelf_notes_was_writing(notes, &inode, &len);
+	if (head == NULL || !shelf_notes_was_opening(notes, name, sizeof name))
+		return;
+	path = xasprintf("%s/%s.rrd", dir, name);
+	r = rrdfile_redo(path, inode, head, len);
+	log_notice("link=%s: its RRD file was being written when the store was killed: %s", name,
+	    r == 0 ? "finished" : strerror(-r));
+	free(path);
+}
+
+/* The process before died of its own fault while it worked on a file: that file is not touched again. */
+static void
+after_crash(struct shelf *sh)
+{
+	char name[SERIES_PATH_MAX], from[SERIES_PATH_MAX + 8], to[ASIDE_MAX];
+	int r;
+
+	if (!shelf_notes_was_opening(sh->notes, name, sizeof name))
+		return;
+	snprintf(from, sizeof from, "%s.rrd", name);
+	r = shelf_file_aside(sh->dirfd, from, "damaged", clock_wall(sh->o.clock).ns / NS_PER_S, to);
+	log_error("link=%s: the store crashed at its RRD file: %s%s", name,
+	    r == 0 ? "set aside as " : "cannot be set aside: ", r == 0 ? to : strerror(-r));
+	sh->stat.aside += r == 0;
+	shelf_notes_add(sh->notes, REBUILD_LIST, name);
+}
+
 int
 shelf_open(struct shelf **out, const struct shelf_opts *o, bool crashed, char *why, size_t n)
 {
 	struct shelf *sh = xcalloc(1, sizeof *sh);
-	char name[SERIES_PATH_MAX], from[SERIES_PATH_MAX + 8], to[SERIES_PATH_MAX + 64];
 	int r;
 
 	*out = NULL;
 	sh->o = *o;
+	sh->policy = *o->policy;
+	sh->o.policy = &sh->policy;
 	sh->o.dir = sh->dir = xstrdup(o->dir);
 	sh->dirfd = open(o->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (sh->dirfd < 0) {
@@ -62,19 +123,20 @@ shelf_open(struct shelf **out, const struct shelf_opts *o, bool crashed, char *w
 	r = shelf_notes_open(&sh->notes, sh->dirfd, why, n);
 	if (r != 0)
 		goto out;
+	sh->sync = sync_new(sh->dirfd);
+	sh->note = (struct shelf_note){ { note_head }, sh->notes };
 	shelf_notes_each(sh->notes, SERIES_LIST, note_known, sh);
-	if (shelf_notes_was_opening(sh->notes, name, sizeof name) && crashed) {
-		snprintf(from, sizeof from, "%s.rrd", name);
-		snprintf(to, sizeof to, "%s.damaged-%" PRId64, from, clock_wall(o->clock).ns / NS_PER_S);
-		log_error("link=%s: its RRD file crashed librrd: set aside as %s", name, to);
-		if (renameat(sh->dirfd, from, sh->dirfd, to) == 0)
-			sh->stat.aside++;
-		shelf_notes_add(sh->notes, REBUILD_LIST, name);
-	}
+	sh->is_after_crash = shelf_notes_begin(sh->notes);
+	if (sh->is_after_crash)
+		log_notice("store: the machine went down without a stop: rows that come again are written again");
+	else if (crashed)
+		after_crash(sh);
+	else
+		redo(sh->notes, sh->dir);
 	*out = sh;
 	sh = NULL;
 out:
-	shelf_close(sh);
+	shelf_close(sh, false);
 	return r;
 }
 
@@ -86,16 +148,18 @@ series_free(struct series *s)
 }
 
 void
-shelf_close(struct shelf *sh)
+shelf_close(struct shelf *sh, bool clean)
 {
-	struct series *s;
-
 	if (sh == NULL)
 		return;
-	for (size_t i = 0; (s = table_next(&sh->series, &i)) != NULL;)
-		series_free(s);
+	sync_free(sh->sync);
+	for (size_t i = 0; i < sh->all_n; i++)
+		series_free(sh->all[i]);
+	free(sh->all);
 	table_fini(&sh->series);
 	table_fini(&sh->known);
+	if (clean)
+		shelf_notes_end(sh->notes);
 	shelf_notes_close(sh->notes);
 	if (sh->dirfd >= 0)
 		close(sh->dirfd);
@@ -131,6 +195,36 @@ note_rebuild(void *arg, const char *name)
 	}
 }
 
+static uint32_t
+phase_of(const char *name)
+{
+	uint32_t h = UINT32_C(2166136261);
+
+	for (; *name != '\0'; name++)
+		h = (h ^ (uint8_t)*name) * UINT32_C(16777619);
+	return h ^ h >> 15;
+}
+
+static void
+add_series(struct shelf *sh, const char *name, const char *path, const struct series_def *def)
+{
+	struct series *s = xcalloc(1, sizeof *s);
+
+	snprintf(s->name, sizeof s->name, "%s", name);
+	snprintf(s->path, sizeof s->path, "%s", path);
+	s->def = *def;
+	s->phase = phase_of(name);
+	s->is_known = table_gets(&sh->known, name) != NULL;
+	s->is_suspect = sh->is_after_crash;
+	table_puts(&sh->series, name, s);
+	if (sh->all_n == sh->all_cap) {
+		sh->all_cap = sh->all_cap * 2 + 64;
+		sh->all = xreallocarray(sh->all, sh->all_cap, sizeof(*sh->all));
+	}
+	sh->all[sh->all_n++] = s;
+	sh->stat.series++;
+}
+
 static void
 plan_link(struct shelf *sh, const Linkwatch__Pb__Link *l)
 {
@@ -139,22 +233,17 @@ plan_link(struct shelf *sh, const Linkwatch__Pb__Link *l)
 	struct series *s;
 
 	if (series_path(path, sizeof path, l->agent, l->id) != 0 ||
-	    series_define(&def, l, &sh->o.policy) != 0)
+	    series_define(&def, l, sh->o.policy) != 0)
 		return;
 	snprintf(name, sizeof name, "%s/%s", l->agent, l->id);
 	s = table_gets(&sh->series, name);
 	if (s == NULL) {
-		s = xcalloc(1, sizeof *s);
-		memcpy(s->name, name, sizeof s->name);
-		memcpy(s->path, path, sizeof s->path);
-		s->def = def;
-		s->is_known = table_gets(&sh->known, name) != NULL;
-		table_puts(&sh->series, name, s);
-		sh->stat.series++;
+		add_series(sh, name, path, &def);
 	} else if (memcmp(&s->def, &def, sizeof def) != 0) {
-		/* The rows that wait have the old shape; the rebuild brings them again. */
+		/* The rows that wait have the old shape: they go into the file before it is moved. */
 		shelf_flush_one(sh, s);
-		gather_empty(&s->gather);
+		if (s->gather.n > 0)
+			want_rebuild(sh, s);
 		s->def = def;
 	}
 }
@@ -177,36 +266,86 @@ shelf_saved_plan(const struct shelf *sh)
 
 /* ---------------------------------------------------------------- the files */
 
+static int64_t
+now_s(const struct shelf *sh)
+{
+	return clock_wall(sh->o.clock).ns / NS_PER_S;
+}
+
 static void
 set_aside(struct shelf *sh, struct series *s, const char *how, const char *why)
 {
-	char to[SERIES_PATH_MAX + 64];
-	int64_t now = clock_wall(sh->o.clock).ns / NS_PER_S;
+	char to[ASIDE_MAX];
+	int r = shelf_file_aside(sh->dirfd, s->path, how, now_s(sh), to);
 
-	snprintf(to, sizeof to, "%s.%s-%" PRId64, s->path, how, now);
-	if (renameat(sh->dirfd, s->path, sh->dirfd, to) == 0) {
+	if (r == 0) {
 		log_warning("link=%s: RRD file set aside as %s (%s), rebuilt from the journal", s->name, to, why);
 		sh->stat.aside++;
-	} else if (errno != ENOENT) {
-		log_error("link=%s: bad RRD file (%s) cannot be set aside: %s", s->name, why, strerror(errno));
+	} else if (r != -ENOENT) {
+		log_error("link=%s: bad RRD file (%s) cannot be set aside: %s", s->name, why, strerror(-r));
 	}
 }
 
-/* The rows stay undone for now: after a while the journal brings them again. */
+/*
+ * Not now: the rows wait, as many as may; then the journal must bring them again, later.  The longer it
+ * goes on the less often it is tried.
+ */
 static int
 give_up(struct shelf *sh, struct series *s, int r, const char *why)
 {
+	int64_t now = clock_mono(sh->o.clock).ns;
+	unsigned often = s->failures < 6 ? s->failures : 6;
+
 	log_limited(LOG_ERROR, s->name, 1, "link=%s: RRD file not written: %s", s->name, why);
 	sh->stat.failures++;
+	s->failures++;
+	if (s->gather.n < HOLD_MAX) {
+		s->retry_ns = now + RETRY_NS;
+		return r;
+	}
 	want_rebuild(sh, s);
-	s->retry_ns = clock_mono(sh->o.clock).ns + RETRY_NS;
+	s->retry_ns = now + (REBUILD_RETRY_NS << often);
+	return r;
+}
+
+/* May a file be made or moved now?  What a reader waits for, and what can wait no longer, may. */
+static bool
+may_be_heavy(const struct shelf *sh, const struct series *s, bool at_once)
+{
+	return at_once || s->gather.n >= HOLD_MAX || clock_mono(sh->o.clock).ns >= sh->heavy_ns;
+}
+
+static void
+was_heavy(struct shelf *sh, int64_t since_ns)
+{
+	int64_t now = clock_mono(sh->o.clock).ns;
+
+	sh->heavy_ns = now + (HEAVY_SHARE - 1) * (now - since_ns);
+}
+
+/* A file with what an older one knows from before the first row, if there is an older one. */
+static int
+make_from_old(struct shelf *sh, struct series *s, const char *path, char *why, size_t n)
+{
+	char old[ASIDE_MAX], *from;
+	int64_t last;
+	int r = -ENOENT;
+
+	if (!shelf_file_last_old(sh->dirfd, s->path, old))
+		return r;
+	from = xasprintf("%s/%s", sh->dir, old);
+	r = rrdfile_move(path, &s->def, from, now_s(sh), s->gather.t[0] - s->def.step_s, &last, why, n);
+	if (r == 0)
+		log_notice("link=%s: what %s knew up to %" PRId64 " is in the new RRD file", s->name, old, last);
+	free(from);
 	return r;
 }
 
 static int
-make_file(struct shelf *sh, struct series *s, const char *path, int64_t first)
+make_file(struct shelf *sh, struct series *s, const char *path)
 {
 	char why[256], agent[ID_MAX + 1];
+	int64_t since = clock_mono(sh->o.clock).ns;
 	int r;
 
 	snprintf(agent, sizeof agent, "%.*s", (int)strcspn(s->name, "/"), s->name);
@@ -218,73 +357,27 @@ make_file(struct shelf *sh, struct series *s, const char *path, int64_t first)
 			return give_up(sh, s, r, strerror(-r));
 		s->is_known = true;
 	}
-	shelf_notes_opening(sh->notes, s->name);
-	r = rrdfile_create(path, &s->def, first - s->def.step_s, why, sizeof why);
-	shelf_notes_opening(sh->notes, NULL);
+	r = s->state == SERIES_REBUILDING ? make_from_old(sh, s, path, why, sizeof why) : -ENOENT;
+	if (r != 0)
+		r = rrdfile_create(path, &s->def, s->gather.t[0] - s->def.step_s, why, sizeof why);
+	was_heavy(sh, since);
+	sh->stat.made += r == 0;
 	return r == 0 ? 0 : give_up(sh, s, r, why);
 }
 
-/* 0: the file is there and sound, *last set. 1: it will be rebuilt. -errno: not now. */
+/* The file gets the shape that its link wants now, or (upto) forgets its last rows. */
 static int
-ready_file(struct shelf *sh, struct series *s, const char *path, int64_t *last)
+move_file(struct shelf *sh, struct series *s, const char *path, int64_t upto, const char *reason)
 {
-	int64_t now = clock_wall(sh->o.clock).ns / NS_PER_S;
-	int64_t first = s->gather.row[0].t;
+	int64_t last, since = clock_mono(sh->o.clock).ns;
 	char why[256];
-	int r = rrdfile_check(path, &s->def, now, last, why, sizeof why);
+	int r = rrdfile_move(path, &s->def, path, now_s(sh), upto, &last, why, sizeof why);
 
-	switch (r) {
-	case 0:
+	was_heavy(sh, since);
+	if (r == 0) {
+		log_notice("link=%s: RRD file moved with its history (%s)", s->name, reason);
+		sh->stat.moved++;
 		return 0;
-	case -ENOENT:
-		if (s->is_known && s->state == SERIES_READY) {
-			log_warning("link=%s: RRD file is gone, rebuilt from the journal", s->name);
-			want_rebuild(sh, s);
-			return 1;
-		}
-		r = make_file(sh, s, path, first);
-		*last = first - s->def.step_s;
-		return r;
-	case -ESTALE:
-		set_aside(sh, s, "old", why);
-		want_rebuild(sh, s);
-		return 1;
-	case -EBADMSG:
-		set_aside(sh, s, "damaged", why);
-		want_rebuild(sh, s);
-		return 1;
-	default:
-		return give_up(sh, s, r, why);
-	}
-}
-
-static int
-write_rows(struct shelf *sh, struct series *s, const char *path, int64_t last)
-{
-	struct rrd_row *rows;
-	size_t late, n = gather_rows(&s->gather, last, s->def.step_s, s->def.ds_n, &rows, &late);
-	char why[256];
-	int r;
-
-	/* After a restart rows come again that the file has: only this process's own can be late. */
-	if (s->written != 0)
-		sh->stat.late += late;
-	else
-		sh->stat.repeats += late;
-	shelf_notes_opening(sh->notes, s->name);
-	r = rrdfile_update(path, &s->def, rows, n, why, sizeof why);
-	shelf_notes_opening(sh->notes, NULL);
-	if (r == 0 && n > 0) {
-		s->written = rows[n - 1].t;
-		sh->stat.rows += n;
-		sh->stat.writes++;
-		sh->dirty = true;
-	}
-	free(rows);
-	if (r == 0 || (r == -EAGAIN && s->gather.n < GATHER_MAX / 2)) {
-		if (r == 0)
-			gather_empty(&s->gather);
-		return r;
 	}
 	if (r != -EBADMSG)
 		return give_up(sh, s, r, why);
@@ -293,32 +386,122 @@ write_rows(struct shelf *sh, struct series *s, const char *path, int64_t last)
 	return r;
 }
 
+static void
+rows_written(struct shelf *sh, struct series *s, const struct rrd_append *a)
+{
+	size_t n = a->rows.n - a->late;
+
+	/* After a restart rows come again that the file has: only this process's own can be late. */
+	if (s->written != 0)
+		sh->stat.late += a->late;
+	else
+		sh->stat.repeats += a->late;
+	if (n > 0) {
+		s->written = a->rows.t[a->rows.n - 1];
+		sh->stat.rows += n;
+		sh->stat.writes++;
+		sh->dirty = true;
+	}
+	s->is_suspect = false;
+	s->failures = 0;
+	s->retry_ns = 0;
+	gather_drop(&s->gather, a->rows.n, clock_mono(sh->o.clock).ns);
+}
+
+/* 0: done; 1: once more; -EBUSY: let it wait; other -errno: it failed, and what follows is arranged. */
+static int
+try_append(struct shelf *sh, struct series *s, const char *path, size_t but, bool at_once)
+{
+	struct rrd_append a = { .rows = gather_rows(&s->gather, but), .now = now_s(sh), .note = &sh->note.note,
+		.repeat_is_stale = s->is_suspect };
+	char why[256];
+	int r = rrdfile_append(path, &s->def, &a, why, sizeof why);
+
+	switch (r) {
+	case 0:
+		rows_written(sh, s, &a);
+		return 0;
+	case -EAGAIN:
+		return s->gather.n < HOLD_MAX ? r : give_up(sh, s, r, why);
+	case -ENOENT:
+		if (s->is_known && s->state == SERIES_READY) {
+			log_warning("link=%s: RRD file is gone, rebuilt from the journal", s->name);
+			want_rebuild(sh, s);
+			return -ESTALE;
+		}
+		if (!may_be_heavy(sh, s, at_once))
+			return -EBUSY;
+		r = make_file(sh, s, path);
+		return r == 0 ? 1 : r;
+	case -ESTALE:
+	case -ERANGE:
+		if (!may_be_heavy(sh, s, at_once))
+			return -EBUSY;
+		r = move_file(sh, s, path, r == -ESTALE ? INT64_MAX : a.rows.t[0] - s->def.step_s, why);
+		return r == 0 ? 1 : r;
+	case -EBADMSG:
+	case -EINVAL:
+		set_aside(sh, s, "damaged", why);
+		want_rebuild(sh, s);
+		return r;
+	default:
+		return give_up(sh, s, r, why);
+	}
+}
+
+/* Writes the rows that wait, but for the newest. at_once: someone waits for it. */
+static int
+flush_one(struct shelf *sh, struct series *s, size_t but, bool at_once)
+{
+	char *path;
+	int r = 1;
+
+	if (s->gather.n <= but || s->state == SERIES_WANTS_REBUILD ||
+	    (!at_once && s->retry_ns != 0 && s->gather.n < HOLD_MAX &&
+	    clock_mono(sh->o.clock).ns < s->retry_ns))
+		return 0;
+	path = xasprintf("%s/%s", sh->dir, s->path);
+	shelf_notes_opening(sh->notes, s->name);
+	for (int i = 0; i < 4 && r == 1; i++)
+		r = try_append(sh, s, path, but, at_once);
+	shelf_notes_opening(sh->notes, NULL);
+	free(path);
+	return r == 1 ? -EIO : r;
+}
+
 int
 shelf_flush_one(struct shelf *sh, struct series *s)
 {
-	int64_t last = 0;
-	char *path;
-	int r;
+	int r = flush_one(sh, s, 0, true);
 
-	if (s->gather.n == 0 || s->state == SERIES_WANTS_REBUILD)
-		return 0;
-	path = xasprintf("%s/%s", sh->dir, s->path);
-	r = ready_file(sh, s, path, &last);
-	if (r == 0)
-		r = write_rows(sh, s, path, last);
-	free(path);
-	return r < 0 ? r : 0;
+	/* It is being rebuilt: that is no failure of the wish. */
+	return r == -ESTALE || r == -EBADMSG || r == -EINVAL ? 0 : r;
 }
 
 void
-shelf_flush(struct shelf *sh, bool all)
+shelf_flush(struct shelf *sh)
 {
 	int64_t now = clock_mono(sh->o.clock).ns;
-	struct series *s;
 
-	for (size_t i = 0; (s = table_next(&sh->series, &i)) != NULL;)
-		if (all || gather_is_due(&s->gather, sh->o.rows, sh->o.age_ns, now))
-			shelf_flush_one(sh, s);
+	for (size_t i = 0; i < sh->all_n; i++) {
+		struct series *s = sh->all[sh->hand];
+
+		sh->hand = (sh->hand + 1) % sh->all_n;
+		if (gather_is_due(&s->gather, s->phase, sh->o.age_ns, now) &&
+		    (flush_one(sh, s, 0, false), clock_mono(sh->o.clock).ns - now > FLUSH_SLICE_NS))
+			return;
+	}
+}
+
+void
+shelf_flush_all(struct shelf *sh, void (*beat)(void *arg), void *arg)
+{
+	/* A file that is not there yet is not made now: the journal brings its rows again. */
+	for (size_t i = 0; i < sh->all_n; i++) {
+		flush_one(sh, sh->all[i], 0, false);
+		if (i % 256 == 0 && beat != NULL)
+			beat(arg);
+	}
 }
 
 struct series *
@@ -337,28 +520,65 @@ shelf_rebuild(struct shelf *sh, struct series *s)
 
 /* ------------------------------------------------------------------ samples */
 
+struct moment { int64_t mono_ns, wall_s; };
+
 static void
-take_sample(struct shelf *sh, struct series *s, uint64_t seq, const struct sample *sm)
+take_row(struct shelf *sh, struct series *s, int64_t t, const double *v, uint64_t seq, int64_t now_ns)
 {
-	int64_t first, last, now_s = clock_wall(sh->o.clock).ns / NS_PER_S;
+	switch (gather_add(&s->gather, t, v, s->def.ds_n, seq, now_ns)) {
+	case GATHER_REPEAT:
+		sh->stat.repeats++;
+		break;
+	case GATHER_FULL:		/* of a file that can be written in no way */
+		want_rebuild(sh, s);
+		s->retry_ns = now_ns + REBUILD_RETRY_NS;
+		break;
+	case GATHER_ADDED:
+		/* Rounds end in turn; who came late or out of order has two at most. */
+		if (gather_ends_round((uint64_t)(t / s->def.step_s), s->phase, sh->o.rows) ||
+		    s->gather.n >= 2 * sh->o.rows)
+			flush_one(sh, s, s->gather.n > 2 * GATHER_SLACK ? GATHER_SLACK : 0, false);
+		break;
+	}
+}
+
+static void
+take_sample(struct shelf *sh, struct series *s, uint64_t seq, const struct sample *sm, struct moment now)
+{
 	double v[SERIES_DS_MAX];
+	int64_t first, last;
 
 	/* One stamp far ahead would close the file for everything that follows. */
-	if (series_slots(&s->def, sm, &first, &last) != 0 || last > now_s + 86400) {
+	if (series_slots(&s->def, sm, &first, &last) != 0 || last > now.wall_s + 86400) {
 		sh->stat.odd++;
 		return;
 	}
 	series_values(&s->def, sm, v);
-	for (int64_t t = first; t <= last; t += s->def.step_s) {
-		enum gather_result r = gather_add(&s->gather, t, v, s->def.ds_n, seq,
-		    clock_mono(sh->o.clock).ns);
+	for (int64_t t = first; t <= last && s->state != SERIES_WANTS_REBUILD; t += s->def.step_s)
+		take_row(sh, s, t, v, seq, now.mono_ns);
+}
 
-		if (r == GATHER_REPEAT)
-			sh->stat.repeats++;
-		if (s->gather.n >= sh->o.rows)
-			shelf_flush_one(sh, s);
-		if (s->state == SERIES_WANTS_REBUILD)
-			return;
+static void
+take_batch(struct shelf *sh, const char *agent, uint64_t seq, const Linkwatch__Pb__Batch *b, bool rebuilding)
+{
+	struct moment now = { clock_mono(sh->o.clock).ns, now_s(sh) };
+	size_t begin = strlen(agent) + 1, n;
+	char name[SERIES_PATH_MAX];
+	struct batch_cursor c;
+	struct series *s;
+	struct sample sm;
+
+	memcpy(name, agent, begin - 1);
+	name[begin - 1] = '/';
+	batch_cursor_init(&c, b);
+	while (batch_cursor_next(&c, &sm)) {
+		n = strlen(sm.link);
+		memcpy(name + begin, sm.link, n);
+		s = table_get(&sh->series, name, begin + n);
+		if (s == NULL)
+			sh->stat.odd += !rebuilding;
+		else if (s->state == (rebuilding ? SERIES_REBUILDING : SERIES_READY))
+			take_sample(sh, s, seq, &sm, now);
 	}
 }
 
@@ -367,29 +587,15 @@ shelf_batch(struct shelf *sh, uint64_t seq, const void *data, size_t len, bool r
 {
 	Linkwatch__Pb__StoredBatch *sb = linkwatch__pb__stored_batch__unpack(NULL, len, data);
 	Linkwatch__Pb__Batch *b = NULL;
-	char name[SERIES_PATH_MAX], why[128];
-	struct batch_cursor c;
-	struct series *s;
-	struct sample sm;
+	char why[128];
 
-	if (sb == NULL)
-		goto out;
-	b = batch_unpack(sb->batch.data, sb->batch.len);
-	if (b == NULL || batch_check(b, why, sizeof why) != 0 || !id_is_valid(sb->agent))
-		goto out;
-	batch_cursor_init(&c, b);
-	while (batch_cursor_next(&c, &sm)) {
-		snprintf(name, sizeof name, "%s/%s", sb->agent, sm.link);
-		s = table_gets(&sh->series, name);
-		if (s == NULL)
-			sh->stat.odd += !rebuilding;
-		else if (s->state == (rebuilding ? SERIES_REBUILDING : SERIES_READY))
-			take_sample(sh, s, seq, &sm);
-	}
-out:
-	if (b == NULL)
-		sh->stat.odd++;
+	if (sb != NULL && id_is_valid(sb->agent))
+		b = batch_unpack(sb->batch.data, sb->batch.len);
+	if (b != NULL && batch_check(b, why, sizeof why) == 0)
+		take_batch(sh, sb->agent, seq, b, rebuilding);
 	else
+		sh->stat.odd++;
+	if (b != NULL)
 		linkwatch__pb__batch__free_unpacked(b, NULL);
 	if (sb != NULL)
 		linkwatch__pb__stored_batch__free_unpacked(sb, NULL);
@@ -401,7 +607,7 @@ int
 shelf_note_rebuild(const char *dir, const char *name, char *why, size_t n)
 {
 	int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	char from[SERIES_PATH_MAX + 8], to[SERIES_PATH_MAX + 64];
+	char from[SERIES_PATH_MAX + 8], to[ASIDE_MAX];
 	struct shelf_notes *notes = NULL;
 	int r;
 
@@ -413,6 +619,7 @@ shelf_note_rebuild(const char *dir, const char *name, char *why, size_t n)
 	r = shelf_notes_open(&notes, dirfd, why, n);
 	if (r != 0)
 		goto out;
+	redo(notes, dir);
 	if (!shelf_notes_is_name(name)) {
 		r = -EINVAL;
 		snprintf(why, n, "'%s' is not AGENT/LINK", name);
@@ -424,11 +631,11 @@ shelf_note_rebuild(const char *dir, const char *name, char *why, size_t n)
 		goto out;
 	}
 	snprintf(from, sizeof from, "%s.rrd", name);
-	snprintf(to, sizeof to, "%s.old-%" PRId64, from, clock_wall(clock_real()).ns / NS_PER_S);
-	if (renameat(dirfd, from, dirfd, to) != 0 && errno != ENOENT) {
-		r = -errno;
-		snprintf(why, n, "%s: %s", from, strerror(errno));
-	}
+	r = shelf_file_aside(dirfd, from, "old", clock_wall(clock_real()).ns / NS_PER_S, to);
+	if (r == -ENOENT)
+		r = 0;
+	else if (r != 0)
+		snprintf(why, n, "%s: %s", from, strerror(-r));
 out:
 	shelf_notes_close(notes);
 	close(dirfd);
@@ -442,13 +649,16 @@ shelf_begin_pass(struct shelf *sh)
 	struct series *s;
 	bool any = false;
 
-	for (size_t i = 0; (s = table_next(&sh->series, &i)) != NULL;)
+	for (size_t i = 0; i < sh->all_n; i++) {
+		s = sh->all[i];
 		if (s->state == SERIES_WANTS_REBUILD && now >= s->retry_ns) {
 			gather_empty(&s->gather);
 			s->state = SERIES_REBUILDING;
 			s->written = 0;
+			s->retry_ns = 0;
 			any = true;
 		}
+	}
 	return any;
 }
 
@@ -459,9 +669,10 @@ shelf_end_pass(struct shelf *sh)
 	bool again = false;
 	size_t done = 0;
 
-	for (size_t i = 0; (s = table_next(&sh->series, &i)) != NULL;) {
+	for (size_t i = 0; i < sh->all_n; i++) {
+		s = sh->all[i];
 		if (s->state == SERIES_REBUILDING)
-			shelf_flush_one(sh, s);
+			flush_one(sh, s, 0, true);
 		if (s->state == SERIES_REBUILDING) {
 			s->state = SERIES_READY;
 			done++;
@@ -483,15 +694,36 @@ shelf_lowest(const struct shelf *sh)
 	struct series *s;
 
 	/* What a pass gathers is covered by the list of rebuilds. */
-	for (size_t i = 0; (s = table_next(&sh->series, &i)) != NULL;)
+	for (size_t i = 0; i < sh->all_n; i++) {
+		s = sh->all[i];
 		if (s->state == SERIES_READY && s->gather.n > 0 && s->gather.first_seq < lowest)
 			lowest = s->gather.first_seq;
+	}
 	return lowest;
+}
+
+bool
+shelf_sync_begin(struct shelf *sh)
+{
+	if (!sync_begin(sh->sync))
+		return false;
+	sh->dirty = false;
+	return true;
+}
+
+int
+shelf_sync_end(struct shelf *sh)
+{
+	int r = sync_end(sh->sync, false);
+
+	sh->dirty |= r != 0 && r != -EINPROGRESS && r != -ENOENT;
+	return r;
 }
 
 int
 shelf_sync(struct shelf *sh)
 {
+	sync_end(sh->sync, true);
 	if (sh->dirty && syncfs(sh->dirfd) != 0)
 		return -errno;
 	sh->dirty = false;
@@ -501,9 +733,7 @@ shelf_sync(struct shelf *sh)
 void
 shelf_stat(const struct shelf *sh, struct shelf_stat *st)
 {
-	struct series *s;
-
 	*st = sh->stat;
-	for (size_t i = 0; (s = table_next(&sh->series, &i)) != NULL;)
-		st->waiting += s->state != SERIES_READY;
+	for (size_t i = 0; i < sh->all_n; i++)
+		st->waiting += sh->all[i]->state != SERIES_READY;
 }

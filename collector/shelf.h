@@ -2,15 +2,21 @@
  * shelf.h - all RRD files of a store: which there are, what waits for them,
  * and what happens to a bad one.
  *
- * A file that is damaged or has another layout than its link now wants is set
- * aside (renamed to LINK.rrd.damaged-TIME or LINK.rrd.old-TIME, told in the log)
- * and its series "wants a rebuild": the store reads the journal again for it.
- * So does a series whose rows could not be written for any other reason.
+ * A file that has another layout than its link now wants is moved to the new one
+ * with its history.  A damaged one is set aside (renamed to LINK.rrd.damaged-TIME, told
+ * in the log) and its series "wants a rebuild": the store reads the journal again
+ * for it; so does a series whose rows could not be written for long.  One that is
+ * rebuilt on a wish becomes LINK.rrd.old-TIME, and what it knew from before the journal
+ * begins goes into the new one.
+ *
+ * Making and moving files takes at most a quarter of the time: the rows of others wait
+ * meanwhile, up to HOLD_MAX each.
  *
  * Files in the directory of the RRD files:
  *   .series    AGENT/LINK, one a line: files that have been made
  *   .rebuild   AGENT/LINK, one a line: rebuilds that are not finished
- *   .opening   the file that librrd works on right now; empty: none
+ *   .opening   the file that is written right now, and its head (shelf_notes.c)
+ *   .running   the boot id of the machine while a store runs
  *   .plan      the last Plan
  */
 #pragma once
@@ -37,26 +43,33 @@ struct series {
 	struct series_def def;
 	struct gather gather;
 	enum series_state state;
+	uint32_t phase;			/* of its turn to be written (gather.h) */
 	bool is_known;			/* has had a file */
+	bool is_suspect;		/* the machine died: its last rows may not be what they seem */
+	unsigned failures;		/* on end */
 	int64_t retry_ns;		/* monotonic: not before; 0: at once */
 	int64_t written;		/* stamp of the last row that this process wrote */
 };
 
 struct shelf_opts {
 	const char *dir;		/* copied; must exist */
-	struct series_policy policy;
+	const struct series_policy *policy;	/* copied */
 	size_t rows;
 	int64_t age_ns;
 	const struct clock *clock;	/* borrowed */
 };
 
 struct shelf_stat {
-	uint64_t series, rows, writes, late, repeats, odd, aside, failures, waiting;
+	uint64_t series, rows, writes, late, repeats, odd, aside, failures, waiting, made, moved;
 };
 
-/* crashed: the process before died inside librrd: the file it worked on is set aside. -errno with a line in why. */
+/*
+ * crashed: the process before died of a signal of its own making: the file it worked on is set aside.
+ * -errno with a line in why.
+ */
 int shelf_open(struct shelf **out, const struct shelf_opts *, bool crashed, char *why, size_t n);
-void shelf_close(struct shelf *);	/* writes nothing; NULL is allowed */
+/* Writes nothing; NULL is allowed. clean: all is on disk (shelf_sync() after the last flush). */
+void shelf_close(struct shelf *, bool clean);
 
 /* Which links there are from now on; save: also into .plan. */
 void shelf_plan(struct shelf *, const Linkwatch__Pb__Plan *, bool save);
@@ -65,10 +78,12 @@ Linkwatch__Pb__Plan *shelf_saved_plan(const struct shelf *);
 
 /* Takes in the samples of one JREC_BATCH payload. rebuilding: for the series of a pass only, else for the others. */
 void shelf_batch(struct shelf *, uint64_t seq, const void *data, size_t len, bool rebuilding);
-/* Writes what is due (all: everything). */
-void shelf_flush(struct shelf *, bool all);
+/* Writes what is due, for about 50 ms at most; the next call goes on. */
+void shelf_flush(struct shelf *);
+/* Writes all that waits, however long it takes; beat(arg) is called now and then. */
+void shelf_flush_all(struct shelf *, void (*beat)(void *arg), void *arg);
 struct series *shelf_find(const struct shelf *, const char *name);
-/* Writes this one; 0 or -errno (it then wants a rebuild, or waits). */
+/* Writes this one at once; 0 or -errno (it then wants a rebuild, or waits). */
 int shelf_flush_one(struct shelf *, struct series *);
 /* Sets the file aside and lets the series be rebuilt. */
 void shelf_rebuild(struct shelf *, struct series *);
@@ -83,6 +98,10 @@ void shelf_end_pass(struct shelf *);
 
 /* The lowest record whose rows are not in a file; UINT64_MAX: none waits. */
 uint64_t shelf_lowest(const struct shelf *);
-/* Makes everything that was written durable. */
+/* Begins to make durable what was written, beside the loop; false: that is under way already. */
+bool shelf_sync_begin(struct shelf *);
+/* -EINPROGRESS; then, once, 0 or -errno of what was begun. */
+int shelf_sync_end(struct shelf *);
+/* The same, waiting. */
 int shelf_sync(struct shelf *);
 void shelf_stat(const struct shelf *, struct shelf_stat *);

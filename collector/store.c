@@ -35,6 +35,7 @@
 #define POLL_MS 200
 #define SLICE_NS (150 * NS_PER_MS)
 #define SAVE_NS (15 * NS_PER_S)
+#define FLUSH_NS (200 * NS_PER_MS)
 #define CLIENTS_MAX 64
 #define LINE_MAX_BYTES 256
 #define IDLE_S 30
@@ -52,7 +53,7 @@ struct store {
 	struct shelf *shelf;
 	struct journal_reader *live, *pass;	/* pass: NULL without a rebuild */
 	uint64_t live_next, pass_next;	/* first record that each has not read */
-	uint64_t saved;			/* cursor */
+	uint64_t saved, syncing;	/* cursor; what it will be when the disk has it */
 	struct mono saved_at, flushed_at;
 	struct evconnlistener *listener;
 	struct event *timer, *term, *intr, *hup;
@@ -60,6 +61,7 @@ struct store {
 	size_t clients;
 	char *sock;
 	int status;
+	bool is_clean;			/* stopped, and all is on disk */
 };
 
 /* ------------------------------------------------------------ the journal */
@@ -151,24 +153,43 @@ read_pass(struct store *st)
 	return 1;
 }
 
-/* The cursor never runs ahead of what the files hold on disk. */
-static void
-save_cursor(struct store *st)
+/* The record up to which everything is in the files. */
+static uint64_t
+written_upto(const struct store *st)
 {
 	uint64_t lowest = shelf_lowest(st->shelf);
-	uint64_t next = lowest < st->live_next ? lowest : st->live_next;
-	int r;
 
-	st->saved_at = clock_mono(st->clock);
-	if (next == st->saved)
-		return;
-	r = shelf_sync(st->shelf);
+	return lowest < st->live_next ? lowest : st->live_next;
+}
+
+static void
+cursor_is(struct store *st, int r, uint64_t next)
+{
 	if (r == 0)
 		r = journal_cursor_save(st->disk, CURSOR, next);
 	if (r == 0)
 		st->saved = next;
 	else
 		log_limited(LOG_WARNING, "cursor", 1, "store: cursor not saved: %s", strerror(-r));
+}
+
+/* The cursor never runs ahead of what the files hold on disk: the disk does its part beside the loop. */
+static void
+save_cursor(struct store *st)
+{
+	int r = shelf_sync_end(st->shelf);
+	uint64_t next;
+
+	if (r == -EINPROGRESS)
+		return;
+	if (r != -ENOENT)
+		cursor_is(st, r, st->syncing);
+	if (clock_mono(st->clock).ns - st->saved_at.ns < SAVE_NS)
+		return;
+	st->saved_at = clock_mono(st->clock);
+	next = written_upto(st);
+	if (next != st->saved && shelf_sync_begin(st->shelf))
+		st->syncing = next;
 }
 
 static void
@@ -186,12 +207,11 @@ turn(struct store *st)
 	if (more == 0)
 		more = read_pass(st);
 	now = clock_mono(st->clock);
-	if (now.ns - st->flushed_at.ns >= NS_PER_S) {
+	if (now.ns - st->flushed_at.ns >= FLUSH_NS) {
 		st->flushed_at = now;
-		shelf_flush(st->shelf, false);
+		shelf_flush(st->shelf);
 	}
-	if (now.ns - st->saved_at.ns >= SAVE_NS)
-		save_cursor(st);
+	save_cursor(st);
 	heartbeat_beat(st->heartbeat);
 	event_add(st->timer, more != 0 ? &soon : &later);
 }
@@ -206,8 +226,8 @@ answer_stat(struct store *st, struct evbuffer *out)
 	shelf_stat(st->shelf, &s);
 	evbuffer_add_printf(out, "ok next=%" PRIu64 " cursor=%" PRIu64 " series=%" PRIu64 " rows=%" PRIu64
 	    " writes=%" PRIu64 " late=%" PRIu64 " repeats=%" PRIu64 " odd=%" PRIu64 " aside=%" PRIu64
-	    " failures=%" PRIu64 " rebuilding=%" PRIu64 "\n", st->live_next, st->saved, s.series, s.rows,
-	    s.writes, s.late, s.repeats, s.odd, s.aside, s.failures, s.waiting);
+	    " failures=%" PRIu64 " rebuilding=%" PRIu64 " made=%" PRIu64 " moved=%" PRIu64 "\n", st->live_next, st->saved, s.series, s.rows,
+	    s.writes, s.late, s.repeats, s.odd, s.aside, s.failures, s.waiting, s.made, s.moved);
 }
 
 static void
@@ -379,14 +399,37 @@ find_plan(struct store *st, uint64_t next)
 	}
 }
 
+static uint32_t
+whole_s(int64_t ns)
+{
+	return (uint32_t)(ns / NS_PER_S);
+}
+
+static struct series_policy
+policy_of(const struct collector_store_conf *c)
+{
+	struct series_policy p;
+
+	for (size_t i = 0; i < 3; i++) {
+		const struct collector_keep_conf *k = &c->keep[i];
+		uint32_t *s = p.keep_s[i];
+
+		s[SERIES_DETAIL] = whole_s(k->detail_ns);
+		s[SERIES_1M] = whole_s(k->minutes_ns);
+		s[SERIES_10M] = whole_s(k->ten_minutes_ns);
+		s[SERIES_1H] = whole_s(k->hours_ns);
+		s[SERIES_6H] = whole_s(k->six_hours_ns);
+	}
+	return p;
+}
+
 static int
 open_shelf(struct store *st, bool crashed, char *why, size_t n)
 {
 	const struct collector_store_conf *c = &st->conf->store;
+	struct series_policy policy = policy_of(c);
 	struct shelf_opts o = {
-		.policy = { .detail_s = { (uint32_t)(c->detail_a_ns / NS_PER_S),
-		    (uint32_t)(c->detail_b_ns / NS_PER_S), (uint32_t)(c->detail_c_ns / NS_PER_S) } },
-		.rows = (size_t)c->rows, .age_ns = c->age_ns, .clock = st->clock,
+		.policy = &policy, .rows = (size_t)c->rows, .age_ns = c->age_ns, .clock = st->clock,
 	};
 	char *dir = collector_conf_path(st->conf, "rrd");
 	int r;
@@ -458,6 +501,28 @@ store_open(struct store *st, bool crashed, char *why, size_t n)
 }
 
 static void
+beat(void *arg)
+{
+	heartbeat_beat(((struct store *)arg)->heartbeat);
+}
+
+/* Everything that waits goes to the files, the files to the disk, the cursor behind them. */
+static void
+stop(struct store *st)
+{
+	uint64_t next;
+	int r;
+
+	shelf_flush_all(st->shelf, beat, st);
+	next = written_upto(st);
+	r = shelf_sync(st->shelf);
+	st->is_clean = r == 0;
+	if (r != 0 || next != st->saved)
+		cursor_is(st, r, next);
+	log_notice("store: stopped at record %" PRIu64, st->live_next);
+}
+
+static void
 store_fini(struct store *st)
 {
 	struct event *ev[] = { st->timer, st->term, st->intr, st->hup };
@@ -473,7 +538,7 @@ store_fini(struct store *st)
 	free(st->sock);
 	journal_reader_close(st->live);
 	journal_reader_close(st->pass);
-	shelf_close(st->shelf);
+	shelf_close(st->shelf, st->is_clean);
 	if (st->disk != NULL)
 		st->disk->ops->close(st->disk);
 	event_base_free(st->base);
@@ -491,9 +556,7 @@ store_main(const struct collector_conf *conf, bool crashed)
 	} else {
 		log_notice("store: reading the journal from record %" PRIu64, st.live_next);
 		event_base_dispatch(st.base);
-		shelf_flush(st.shelf, true);
-		save_cursor(&st);
-		log_notice("store: stopped at record %" PRIu64, st.live_next);
+		stop(&st);
 	}
 	store_fini(&st);
 	return st.status;

@@ -3,6 +3,7 @@
  */
 #include "collector/web.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/event.h>
@@ -12,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
 
 #include "collector/graph_worker.h"
 #include "collector/heartbeat.h"
@@ -22,53 +25,47 @@
 #include "collector/web_tail.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/netmask.h"
 #include "common/sandbox.h"
 
 #define PENDING_MAX 512
 #define FREE_TRIES 5
 #define COOKIE "__Host-lw"
 
-/*
- * Which rule a row has for vendors: SHARED (nothing in it belongs to anybody) or OWN (the handler
- * gives a vendor what is his, and 404 for the rest).  A row with neither is not there for vendors.
- */
-enum route_flag {
-	OPEN = 1,			/* without log-in */
-	CHANGES = 2,			/* CSRF token and operator; or a vendor, if the row is OWN */
-	SHARED = 4,
-	OWN = 8,
+const struct web_route web_routes[] = {
+	{ WEB_GET, "", ROUTE_SHARED, web_page_shell, "*", NULL },
+	{ WEB_GET, "link/*/*", ROUTE_OWN, web_page_shell, "*", NULL },
+	{ WEB_GET, "incidents", ROUTE_SHARED, web_page_shell, "*", NULL },
+	{ WEB_GET, "incident/*", ROUTE_SHARED, web_page_shell, "*", NULL },
+	{ WEB_GET, "agents", ROUTE_SHARED, web_page_shell, "*", NULL },
+	{ WEB_GET, "agent/*", ROUTE_OWN, web_page_shell, "*", NULL },
+	{ WEB_GET, "chains", ROUTE_SHARED, web_page_shell, "*", NULL },
+	{ WEB_GET, "matrix", ROUTE_SHARED, web_page_shell, "*", NULL },
+	{ WEB_GET, "login", ROUTE_OPEN, web_page_login, "next", NULL },
+	{ WEB_POST, "login", ROUTE_OPEN, web_login, NULL, "user password next" },
+	{ WEB_POST, "logout", ROUTE_SHARED, web_logout, NULL, NULL },
+	{ WEB_GET, "assets/*", ROUTE_OPEN, web_page_asset, NULL, NULL },
+	{ WEB_GET, "favicon.ico", ROUTE_OPEN, web_page_asset, NULL, NULL },
+	{ WEB_GET, "healthz", ROUTE_OPEN, web_healthz, NULL, NULL },
+	{ WEB_GET, "metrics", ROUTE_SCRAPE, web_metrics, NULL, NULL },
+	{ WEB_GET, "graph/*/*", ROUTE_OWN, web_graph, "kind from to w h scale theme", NULL },
+	{ WEB_GET, "api/status", ROUTE_OWN, web_api_status, NULL, NULL },
+	{ WEB_GET, "api/links", ROUTE_OWN, web_api_links, "agent curve", NULL },
+	{ WEB_GET, "api/link/*/*", ROUTE_OWN, web_api_link, NULL, NULL },
+	{ WEB_GET, "api/series/*/*", ROUTE_OWN, web_series, "from to resolution cf", NULL },
+	{ WEB_GET, "api/agents", ROUTE_OWN, web_api_agents, NULL, NULL },
+	{ WEB_GET, "api/incidents", ROUTE_OWN, web_api_incidents, NULL, NULL },
+	{ WEB_GET, "api/incident/*", ROUTE_OWN, web_api_incident, NULL, NULL },
+	{ WEB_POST, "api/incident/*/*", ROUTE_CHANGES | ROUTE_OWN, web_api_incident_act, NULL,
+	  "note eta version cause root-cause responsible measure grade-final" },
+	{ WEB_GET, "api/events", ROUTE_OWN, web_events, NULL, NULL },
+	{ WEB_GET, "api/openapi.json", ROUTE_SHARED, web_api_openapi, NULL, NULL },
+	{ WEB_GET, "api/users", ROUTE_ADMIN, web_api_users, NULL, NULL },
+	{ WEB_GET, "api/tokens", ROUTE_ADMIN, web_api_tokens, NULL, NULL },
+	{ WEB_GET, "api/sessions", ROUTE_ADMIN, web_api_sessions, NULL, NULL },
+	{ WEB_POST, "api/session/*/end", ROUTE_ADMIN | ROUTE_CHANGES, web_api_session_end, NULL, NULL },
 };
-
-static const struct route {
-	enum web_method method;
-	const char *pattern;		/* '*' is any one segment */
-	unsigned flags;
-	void (*handler)(struct web_req *);
-} routes[] = {
-	{ WEB_GET, "", SHARED, web_page_shell },
-	{ WEB_GET, "link/*/*", OWN, web_page_shell },
-	{ WEB_GET, "incidents", SHARED, web_page_shell },
-	{ WEB_GET, "incident/*", SHARED, web_page_shell },
-	{ WEB_GET, "agents", SHARED, web_page_shell },
-	{ WEB_GET, "agent/*", OWN, web_page_shell },
-	{ WEB_GET, "chains", SHARED, web_page_shell },
-	{ WEB_GET, "matrix", SHARED, web_page_shell },
-	{ WEB_GET, "login", OPEN, web_page_login },
-	{ WEB_POST, "login", OPEN, web_login },
-	{ WEB_POST, "logout", SHARED, web_logout },
-	{ WEB_GET, "assets/*", OPEN, web_page_asset },
-	{ WEB_GET, "favicon.ico", OPEN, web_page_asset },
-	{ WEB_GET, "graph/*/*", OWN, web_graph },
-	{ WEB_GET, "api/status", OWN, web_api_status },
-	{ WEB_GET, "api/links", OWN, web_api_links },
-	{ WEB_GET, "api/link/*/*", OWN, web_api_link },
-	{ WEB_GET, "api/series/*/*", OWN, web_series },
-	{ WEB_GET, "api/agents", OWN, web_api_agents },
-	{ WEB_GET, "api/incidents", OWN, web_api_incidents },
-	{ WEB_GET, "api/incident/*", OWN, web_api_incident },
-	{ WEB_POST, "api/incident/*/*", CHANGES | OWN, web_api_incident_act },
-	{ WEB_GET, "api/events", OWN, web_events },
-};
+const size_t web_routes_n = sizeof web_routes / sizeof *web_routes;
 
 /* ---------------------------------------------------------------- answers */
 
@@ -87,6 +84,7 @@ req_free(struct web_req *q)
 void
 web_answer(struct web_req *q, int code, const char *type, const void *body, size_t len)
 {
+	q->web->answers[code / 100 % 6]++;
 	http_reply(q->req, code, type, body, len);
 	req_free(q);
 }
@@ -144,17 +142,49 @@ pattern_fits(const char *pattern, const struct http_path *p)
 }
 
 /* The route; NULL with *other = a route of this path under another method, if there is one. */
-static const struct route *
-find_route(const struct web_req *q, const struct route **other)
+static const struct web_route *
+find_route(const struct web_req *q, const struct web_route **other)
 {
 	*other = NULL;
-	for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
-		if (!pattern_fits(routes[i].pattern, &q->path))
+	for (size_t i = 0; i < web_routes_n; i++) {
+		if (!pattern_fits(web_routes[i].pattern, &q->path))
 			continue;
-		if (routes[i].method == q->method)
-			return &routes[i];
-		*other = &routes[i];
+		if (web_routes[i].method == q->method)
+			return &web_routes[i];
+		*other = &web_routes[i];
 	}
+	return NULL;
+}
+
+/* Is name one of the words of list, or the one that is always taken? */
+static bool
+name_is_known(const char *list, const char *always, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (strcmp(name, always) == 0)
+		return true;
+	while (list != NULL && *list != '\0') {
+		size_t n = strcspn(list, " ");
+
+		if (n == len && memcmp(list, name, n) == 0)
+			return true;
+		list += n + strspn(list + n, " ");
+	}
+	return false;
+}
+
+/* The first parameter that the route does not take; NULL: it takes them all. */
+static const char *
+unknown_parameter(const struct web_route *r, const struct web_req *q)
+{
+	for (size_t i = 0; i < q->query.n; i++)
+		if ((r->query == NULL || *r->query != '*') &&
+		    !name_is_known(r->query, "lang", q->query.v[i].name))
+			return q->query.v[i].name;
+	for (size_t i = 0; i < q->form.n; i++)
+		if (!name_is_known(r->form, "csrf", q->form.v[i].name))
+			return q->form.v[i].name;
 	return NULL;
 }
 
@@ -162,6 +192,68 @@ static const char *
 header(struct web_req *q, const char *name)
 {
 	return evhttp_find_header(evhttp_request_get_input_headers(q->req), name);
+}
+
+/* How often the header stands there. */
+static unsigned
+header_count(struct web_req *q, const char *name)
+{
+	unsigned n = 0;
+
+	for (const struct evkeyval *h = evhttp_request_get_input_headers(q->req)->tqh_first; h != NULL;
+	    h = h->next.tqe_next)
+		n += strcasecmp(h->key, name) == 0;
+	return n;
+}
+
+static bool
+refuse_token(struct web_req *q)
+{
+	char key[80], peer[INET6_ADDRSTRLEN], retry[16];
+	unsigned wait;
+
+	web_peer_block(q, peer, sizeof peer);
+	snprintf(key, sizeof key, "t %s", peer);
+	wait = limiter_wait(q->web->tries, key, clock_mono(q->web->clock));
+	q->web->refused_tokens++;
+	http_header(q->req, "WWW-Authenticate", "Bearer");
+	if (wait > 0) {
+		snprintf(retry, sizeof retry, "%u", wait);
+		http_header(q->req, "Retry-After", retry);
+		web_fail(q, 429, "busy", "尝试次数过多，请稍候再试", "too many tries: wait a little");
+		return false;
+	}
+	limiter_fail(q->web->tries, key, clock_mono(q->web->clock));
+	log_limited(LOG_WARNING, "web-token", 5, "web: no such token, from %s", peer);
+	web_fail(q, 401, "token", "令牌无效或已过期", "the token is not known or has expired");
+	return false;
+}
+
+/* Who asks, by the token in Authorization; a cookie beside it does not count. false when it was answered. */
+static bool
+take_token(struct web_req *q)
+{
+	const char *auth = header(q, "Authorization");
+	int64_t now_s = clock_wall(q->web->clock).ns / NS_PER_S;
+	struct token *t;
+
+	if (strncasecmp(auth, "Bearer ", 7) != 0 || header_count(q, "Authorization") != 1)
+		return refuse_token(q);
+	t = tokens_find(&q->web->tokens, auth + 7, now_s);
+	if (t == NULL)
+		return refuse_token(q);
+	if (!token_take(t, clock_mono(q->web->clock))) {
+		q->web->busy_tokens++;
+		http_header(q->req, "Retry-After", "1");
+		web_fail(q, 429, "busy", "请求过于频繁", "too many requests with this token");
+		return false;
+	}
+	t->used_s = now_s;
+	q->who = (struct session){ .id = token_id(t), .role = t->role };
+	snprintf(q->who.user, sizeof q->who.user, "token:%s", t->name);
+	snprintf(q->who.vendor, sizeof q->who.vendor, "%s", t->vendor);
+	q->logged_in = q->by_token = true;
+	return true;
 }
 
 static void
@@ -220,7 +312,7 @@ parse_form(struct web_req *q)
 }
 
 static void
-refuse_method(struct web_req *q, const struct route *other)
+refuse_method(struct web_req *q, const struct web_route *other)
 {
 	http_header(q->req, "Allow", other->method == WEB_POST ? "POST" : "GET, HEAD");
 	web_fail(q, 405, "method", "此地址不支持该请求方法", "this address does not take that method");
@@ -258,29 +350,76 @@ ask_to_log_in(struct web_req *q)
 	free(to);
 }
 
+/* May this address read figures without a log-in? */
+static bool
+may_scrape(const struct web_req *q)
+{
+	const struct conf_list *from = &q->web->conf->web.metrics_from;
+	struct netmask m;
+
+	for (size_t i = 0; i < from->n; i++)
+		if (netmask_parse(((char **)from->v)[i], &m) == 0 && netmask_has(&m, http_peer(q->req)))
+			return true;
+	return false;
+}
+
+/* Has the asker, who is logged in, what the route demands? false when it was answered. */
+static bool
+role_is_fit(struct web_req *q, const struct web_route *r)
+{
+	bool vendor = q->who.role == WEB_VENDOR;
+
+	if (vendor && (r->flags & (ROUTE_OPEN | ROUTE_SHARED | ROUTE_OWN)) == 0)
+		web_fail(q, 404, "not-found", "没有这个地址", "there is nothing at this address");
+	else if ((r->flags & ROUTE_ADMIN) != 0 && q->who.role < WEB_ADMIN)
+		web_fail(q, 403, "denied", "需要管理员账号", "this needs the role admin");
+	else if ((r->flags & ROUTE_CHANGES) != 0 && q->who.role < WEB_OPERATOR && !vendor)
+		web_fail(q, 403, "denied", "只读账号不能操作", "this account may only look");
+	else
+		return true;
+	return false;
+}
+
 static void
 dispatch(struct web_req *q)
 {
-	const struct route *other, *r = find_route(q, &other);
+	const struct web_route *other, *r = find_route(q, &other);
+	const char *odd = r != NULL ? unknown_parameter(r, q) : NULL;
+	bool open = r != NULL && ((r->flags & ROUTE_OPEN) != 0 ||
+	    ((r->flags & ROUTE_SCRAPE) != 0 && !q->logged_in && may_scrape(q)));
 
 	if (r == NULL && other != NULL) {
 		refuse_method(q, other);
 	} else if (r == NULL) {
 		web_fail(q, 404, "not-found", "没有这个地址", "there is nothing at this address");
-	} else if (q->method == WEB_POST && !origin_is_ours(q)) {
+	} else if (q->method == WEB_POST && !q->by_token && !origin_is_ours(q)) {
 		web_fail(q, 403, "origin", "请求来自其他网站", "the request comes from another site");
-	} else if ((r->flags & OPEN) == 0 && !q->logged_in) {
+	} else if (!open && !q->logged_in) {
 		ask_to_log_in(q);
-	} else if (q->method == WEB_POST && (r->flags & OPEN) == 0 && !change_is_allowed(q)) {
+	} else if (q->method == WEB_POST && !open && !q->by_token && !change_is_allowed(q)) {
 		return;
-	} else if (q->who.role == WEB_VENDOR && (r->flags & (OPEN | SHARED | OWN)) == 0) {
-		web_fail(q, 404, "not-found", "没有这个地址", "there is nothing at this address");
-	} else if ((r->flags & CHANGES) != 0 && q->who.role < WEB_OPERATOR &&
-	    (q->who.role != WEB_VENDOR || (r->flags & OWN) == 0)) {
-		web_fail(q, 403, "denied", "只读账号不能操作", "this account may only look");
+	} else if (!open && !role_is_fit(q, r)) {
+		return;
+	} else if (odd != NULL) {
+		char zh[160], en[160];
+
+		snprintf(zh, sizeof zh, "不认识参数“%.60s”", odd);
+		snprintf(en, sizeof en, "there is no parameter '%.60s'", odd);
+		web_fail(q, 400, "parameters", zh, en);
 	} else {
 		r->handler(q);
 	}
+}
+
+static bool
+is_api(const char *path)
+{
+	static const char *const heads[] = { "/api/", "/graph/", "/metrics", "/healthz" };
+
+	for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+		if (strncmp(path, heads[i], strlen(heads[i])) == 0)
+			return true;
+	return false;
 }
 
 /* Method, path and parameters; false when it was answered as bad. */
@@ -292,7 +431,7 @@ understand(struct web_req *q)
 	const char *query = uri != NULL ? evhttp_uri_get_query(uri) : NULL;
 	enum evhttp_cmd_type cmd = evhttp_request_get_command(q->req);
 
-	q->api = path != NULL && (strncmp(path, "/api/", 5) == 0 || strncmp(path, "/graph/", 7) == 0);
+	q->api = path != NULL && is_api(path);
 	q->lang = q->web->conf->web.language;
 	q->method = cmd == EVHTTP_REQ_POST ? WEB_POST : WEB_GET;
 	if (cmd != EVHTTP_REQ_GET && cmd != EVHTTP_REQ_HEAD && cmd != EVHTTP_REQ_POST) {
@@ -300,6 +439,8 @@ understand(struct web_req *q)
 		web_fail(q, 405, "method", "不支持该请求方法", "this method is not supported");
 	} else if (header(q, "Transfer-Encoding") != NULL) {
 		web_fail(q, 411, "length", "请求须注明长度", "a request must tell its length");
+	} else if (header_count(q, "Host") > 1 || header_count(q, "Cookie") > 1) {
+		web_fail(q, 400, "header", "请求头重复", "a header stands twice");
 	} else if (path == NULL || http_path_parse(&q->path, path) != 0) {
 		web_fail(q, 400, "path", "地址不正确", "this is no proper address");
 	} else if (http_params_parse(&q->query, query, query != NULL ? strlen(query) : 0) != 0 ||
@@ -331,7 +472,10 @@ got_request(void *arg, struct evhttp_request *req)
 	if (!understand(q))
 		return;
 	find_language(q);
-	find_session(q);
+	if (!q->api || header(q, "Authorization") == NULL)
+		find_session(q);	/* pages are for people: a token opens none */
+	else if (!take_token(q))
+		return;
 	dispatch(q);
 }
 
@@ -363,6 +507,28 @@ load_users(struct web *w)
 	for (size_t i = 0; i < errs.n; i++)
 		log_warning("web: %s", errs.line[i]);
 	conf_errors_free(&errs);
+}
+
+void
+web_refresh_tokens(struct web *w)
+{
+	struct conf_errors errs = { 0 };
+	struct tokens fresh = { 0 };
+	struct stat st = { 0 };
+
+	if (w->conf->web.tokens == NULL || (stat(w->conf->web.tokens, &st) != 0 && errno != ENOENT) ||
+	    (st.st_mtim.tv_sec == w->tokens_at.tv_sec && st.st_mtim.tv_nsec == w->tokens_at.tv_nsec))
+		return;
+	w->tokens_at = st.st_mtim;
+	if (st.st_mtim.tv_sec != 0 && tokens_load(w->conf->web.tokens, &fresh, &errs) != 0) {
+		log_error("web: %s: no token is good until it can be read", w->conf->web.tokens);
+		tokens_free(&fresh);
+	}
+	for (size_t i = 0; i < errs.n; i++)
+		log_warning("web: %s", errs.line[i]);
+	conf_errors_free(&errs);
+	tokens_replace(&w->tokens, &fresh);
+	log_notice("web: %zu tokens", w->tokens.n);
 }
 
 static void
@@ -409,10 +575,11 @@ web_open(struct web *w)
 {
 	const struct collector_web_conf *c = &w->conf->web;
 	const struct http_server_opts opts = { c->address, (uint16_t)c->port, c->cert, c->key,
-		(int)c->connections };
+		(int)c->connections, (int)c->address_connections };
 	char err[300];
 
 	load_users(w);
+	web_refresh_tokens(w);
 	if (http_server_new(&w->server, w->base, &opts, got_request, w, err, sizeof err) != 0) {
 		log_error("web: %s", err);
 		return 1;
@@ -427,6 +594,7 @@ web_open(struct web *w)
 	w->login = login_new(w);
 	w->sse = sse_new(w->base, (size_t)c->streams);
 	w->alertd = alertd_new(w->base, c->control, web_push_incident, w);
+	w->store = store_watch_new(w->base, w->clock, w->store_socket);
 	open_tail(-1, 0, w);
 	web_push_start(w);
 	log_notice("web: listening on https://%s%s%s:%u/", strchr(c->address, ':') ? "[" : "",
@@ -437,6 +605,7 @@ web_open(struct web *w)
 static void
 web_close(struct web *w)
 {
+	store_watch_free(w->store);
 	alertd_free(w->alertd);
 	login_free(w->login);
 	graph_pool_free(w->pool);
@@ -451,6 +620,7 @@ web_close(struct web *w)
 	sessions_free(w->sessions);
 	limiter_free(w->tries);
 	users_free(&w->users);
+	tokens_free(&w->tokens);
 	live_free(w->live);
 	free(w->journal);
 	free(w->rrd);

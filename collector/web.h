@@ -30,3 +30,5 @@ int web_main(const struct collector_conf *conf);
  * FILE; argv[0] is "passwd".  Returns the exit status 0, 1 or 2.
  */
 int web_passwd_main(int argc, char **argv);
+/* `linkwatch-collector token add|list|revoke FILE ...`: tokens of programs; argv[0] is "token". */
+int web_token_main(int argc, char **argv);

@@ -34,11 +34,10 @@ seconds(int64_t ns)
 uint32_t
 web_roles(const Linkwatch__Pb__Link *link)
 {
-	const struct series_policy policy = { { 86400, 86400, 86400 } };
 	struct series_def def;
 	uint32_t roles = 0;
 
-	if (series_define(&def, link, &policy) != 0)
+	if (series_define(&def, link, &series_policy_default) != 0)
 		return 0;
 	for (size_t i = 0; i < def.ds_n; i++)
 		if (def.ds[i].role > 0 && def.ds[i].role <= ROLE_MAX)

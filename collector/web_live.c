@@ -23,6 +23,7 @@ struct live {
 	struct hashmap *by_agent;
 	uint64_t changed;
 	int64_t last_ns;
+	struct live_counts counts;
 };
 
 struct live *
@@ -95,7 +96,8 @@ add_agent(struct live *to, const struct live *from, const Linkwatch__Pb__AgentIn
 void
 live_plan(struct live *l, Linkwatch__Pb__Plan *plan)
 {
-	struct live next = { .plan = plan, .changed = l->changed + 1, .last_ns = l->last_ns };
+	struct live next = { .plan = plan, .changed = l->changed + 1, .last_ns = l->last_ns,
+		.counts = l->counts };
 
 	next.link = xcalloc(plan->n_link + 1, sizeof *next.link);
 	next.agent = xcalloc(plan->n_agent + 1, sizeof *next.agent);
@@ -195,7 +197,8 @@ take_batch(struct live *l, const struct journal_record *r)
 			take_health(a, b->health);
 		a->changed = ++l->changed;
 	}
-	for (batch_cursor_init(&c, b); batch_cursor_next(&c, &s);)
+	l->counts.batches++;
+	for (batch_cursor_init(&c, b); batch_cursor_next(&c, &s); l->counts.samples++)
 		take_sample(l, sb->agent, &s);
 	rc = 0;
 out:
@@ -210,23 +213,6 @@ take_error(struct live_agent *a, const char *why, int64_t at_ns)
 {
 	snprintf(a->error, sizeof a->error, "%s", why);
 	a->error_ns = at_ns;
-}
-
-static int
-take_refused(struct live *l, const struct journal_record *r)
-{
-	Linkwatch__Pb__Refused *m = linkwatch__pb__refused__unpack(NULL, r->len, r->data);
-	struct live_agent *a;
-
-	if (m == NULL)
-		return -EBADMSG;
-	a = hashmap_get(l->by_agent, m->peer);
-	if (a != NULL) {
-		take_error(a, m->reason, m->at_ns);
-		a->changed = ++l->changed;
-	}
-	linkwatch__pb__refused__free_unpacked(m, NULL);
-	return 0;
 }
 
 static int
@@ -255,6 +241,24 @@ take_session(struct live *l, const struct journal_record *r)
 	return 0;
 }
 
+static int
+take_refused(struct live *l, const struct journal_record *r)
+{
+	Linkwatch__Pb__Refused *m = linkwatch__pb__refused__unpack(NULL, r->len, r->data);
+	struct live_agent *a;
+
+	if (m == NULL)
+		return -EBADMSG;
+	l->counts.refused += m->count;
+	a = hashmap_get(l->by_agent, m->peer);
+	if (a != NULL) {
+		take_error(a, m->reason, m->at_ns);
+		a->changed = ++l->changed;
+	}
+	linkwatch__pb__refused__free_unpacked(m, NULL);
+	return 0;
+}
+
 int
 live_record(struct live *l, const struct journal_record *r)
 {
@@ -278,6 +282,12 @@ live_record(struct live *l, const struct journal_record *r)
 	default:
 		return 0;
 	}
+}
+
+void
+live_counts(const struct live *l, struct live_counts *out)
+{
+	*out = l->counts;
 }
 
 struct live_link *

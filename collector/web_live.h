@@ -64,6 +64,9 @@ const struct live_link *live_reverse(const struct live *, const Linkwatch__Pb__L
 const struct live_agent *live_agent_find(const struct live *, const char *agent);
 uint64_t live_changed(const struct live *);	/* the counter now */
 int64_t live_last_ns(const struct live *);	/* wall time of the newest record; 0: none */
+/* What the records that were read have told, since live_new(). */
+struct live_counts { uint64_t batches, samples, refused; };
+void live_counts(const struct live *, struct live_counts *);
 
 /* Loss over the last minute or three steps, whichever is longer; NaN: nothing was sent. */
 double live_loss(const struct live_link *);

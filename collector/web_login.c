@@ -80,9 +80,8 @@ check_passwords(void *arg)
 	return NULL;
 }
 
-/* Whoever has an IPv6 address has its /64: that is one peer. */
-static void
-peer_name(struct web_req *q, char *out, size_t n)
+void
+web_peer_block(const struct web_req *q, char *out, size_t n)
 {
 	struct in6_addr a;
 
@@ -99,7 +98,7 @@ try_keys(struct web_req *q, const char *name, char *by_address, char *by_both, s
 {
 	char peer[INET6_ADDRSTRLEN];
 
-	peer_name(q, peer, sizeof peer);
+	web_peer_block(q, peer, sizeof peer);
 	snprintf(by_address, n, "a %s", peer);
 	snprintf(by_both, n, "b %s %s", peer, name);
 }
@@ -134,6 +133,7 @@ finish(struct login *l, struct try *t)
 	} else {
 		limiter_fail(w->tries, t->by_address, clock_mono(w->clock));
 		limiter_fail(w->tries, t->by_both, clock_mono(w->clock));
+		w->failed_logins++;
 		log_limited(LOG_WARNING, "web-login", 20, "web: failed log-in from %s",
 		    http_peer(t->q->req));
 		web_page_login_again(t->q, 403, "用户名或密码不正确", "User or password is not right");
@@ -283,14 +283,6 @@ web_login(struct web_req *q)
 	enqueue(w->login, q, name, password);
 }
 
-static bool
-owner_stands(void *arg, uint64_t owner)
-{
-	struct web *w = arg;
-
-	return session_by_id(w->sessions, owner, clock_mono(w->clock)) != NULL;
-}
-
 void
 web_logout(struct web_req *q)
 {
@@ -298,7 +290,7 @@ web_logout(struct web_req *q)
 
 	log_notice("user=%s: logged out", q->who.user);
 	session_close(w->sessions, q->who.id);
-	sse_filter(w->sse, owner_stands, w);
+	sse_filter(w->sse, web_owner_stands, w);
 	http_header(q->req, "Set-Cookie", COOKIE_OFF);
 	http_header(q->req, "Clear-Site-Data", "\"cache\"");
 	web_redirect(q, "/login");

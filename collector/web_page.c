@@ -157,7 +157,8 @@ web_page_asset(struct web_req *q)
 	uint8_t d[SHA256_DIGEST_LENGTH];
 	char tag[24];
 
-	if (a == NULL || strcmp(page_type(name), "text/html; charset=utf-8") == 0) {
+	if (a == NULL || strncmp(page_type(name), "text/html", 9) == 0 ||
+	    strcmp(name, "openapi.json") == 0) {	/* that one has its own address */
 		web_fail(q, 404, "not-found", "没有这个文件", "there is no such file");
 		return;
 	}

@@ -1,13 +1,10 @@
 /*
  * web_passwd.c - `linkwatch-collector passwd FILE USER [ROLE]`; ROLE vendor=ID is a vendor's engineer.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -65,33 +62,21 @@ ask_password(char *buf, size_t n)
 	return same;
 }
 
-/* Writes all users beside path and renames over it. */
 static int
 write_users(const char *path, const struct users *u)
 {
-	char *tmp = xasprintf("%s.new", path), *line;
-	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600), rc = 0;
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+	char *text = xstrdup("# people who may log in to the page: NAME:ROLE:scrypt$...; written by `passwd`\n");
+	int rc;
 
-	if (f == NULL) {
-		rc = -errno;
-		goto out;
-	}
-	fputs("# people who may log in to the page: NAME:ROLE:scrypt$...; written by `passwd`\n", f);
 	for (size_t i = 0; i < u->n; i++) {
-		line = user_line(&u->v[i]);
-		fprintf(f, "%s\n", line);
+		char *line = user_line(&u->v[i]), *longer = xasprintf("%s%s\n", text, line);
+
 		free(line);
+		free(text);
+		text = longer;
 	}
-	if (fflush(f) != 0 || fsync(fd) != 0 || ferror(f))
-		rc = -errno;
-	fclose(f);
-	if (rc == 0 && rename(tmp, path) != 0)
-		rc = -errno;
-	if (rc != 0)
-		unlink(tmp);
-out:
-	free(tmp);
+	rc = secret_file_write(path, text);
+	free(text);
 	return rc;
 }
 

@@ -46,11 +46,13 @@ changed_links(struct web *w, const char *scope)
 	return list;
 }
 
-static bool
-owner_stands(void *arg, uint64_t owner)
+bool
+web_owner_stands(void *arg, uint64_t owner)
 {
 	struct web *w = arg;
 
+	if ((owner & TOKEN_ID) != 0)
+		return tokens_by_id(&w->tokens, owner, clock_wall(w->clock).ns / NS_PER_S) != NULL;
 	return session_touch(w->sessions, owner, clock_mono(w->clock));
 }
 
@@ -77,8 +79,9 @@ each_tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (++w->ticks % (1000 / STATE_MS) != 0 && alertd_link_changed(w->alertd, NULL) == w->pushed_alertd)
 		return;
+	web_refresh_tokens(w);
 	if (sse_count(w->sse) > 0) {
-		sse_filter(w->sse, owner_stands, w);
+		sse_filter(w->sse, web_owner_stands, w);
 		sse_scopes(w->sse, push_scope, w);
 	}
 	w->pushed = live_changed(w->live);

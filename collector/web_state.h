@@ -12,6 +12,7 @@
 #include "collector/http_param.h"
 #include "collector/web_live.h"
 #include "collector/web_session.h"
+#include "collector/web_token.h"
 #include "collector/web_users.h"
 #include "common/clock.h"
 #include "common/collector_conf.h"
@@ -43,6 +44,8 @@ struct web {
 	struct sessions *sessions;
 	struct limiter *tries;		/* failed log-ins by address, and by address and user */
 	struct users users;
+	struct tokens tokens;
+	struct timespec tokens_at;	/* when the file that was read had been written; 0: none was */
 	struct login *login;
 	struct graph_pool *pool;
 	struct sse *sse;
@@ -52,6 +55,9 @@ struct web {
 	struct drawing *drawings;	/* under way, of web_graph.c */
 	struct web_req *pending;
 	size_t pending_n;
+	struct store_watch *store;
+	uint64_t answers[6];		/* by the first digit of the status */
+	uint64_t failed_logins, refused_tokens, busy_tokens;
 };
 
 enum web_method { WEB_GET = 1, WEB_POST = 2 };
@@ -62,6 +68,7 @@ struct web_req {
 	struct web_req *next, **at;
 	enum web_method method;		/* HEAD counts as GET */
 	bool api;			/* errors as JSON */
+	bool by_token;			/* no cookie, so no CSRF */
 	int lang;			/* enum web_language */
 	struct http_path path;
 	struct http_params query, form;
@@ -98,6 +105,40 @@ json_t *web_scope_link_doc(struct web *, const char *scope, json_t *data);
 void web_ask_alertd(struct web_req *q, const char *cmd, json_t *args,
     void (*done)(void *arg, json_t *answer), void *arg);
 
+/* Where the asker is: an address, of IPv6 its /64, for that is what one peer has. */
+void web_peer_block(const struct web_req *q, char *out, size_t n);
+/* Is the session or token with this number still good? arg: struct web.  Marks a session as used. */
+bool web_owner_stands(void *arg, uint64_t owner);
+/* Reads the file of tokens again if it has changed. */
+void web_refresh_tokens(struct web *);
+
+/*
+ * The routes (web.c).  query and form: names of the parameters that it takes, parted by spaces; NULL: none;
+ * "*": a page, whose scripts read them.  "lang" and, in a form, "csrf" are always taken; any other is refused.
+ * openapi.json has every one of them; tests hold the two against each other.
+ *
+ * Which rule a row has for vendors: SHARED (nothing in it belongs to anybody) or OWN (the handler
+ * gives a vendor what is his, and 404 for the rest).  A row with neither is not there for vendors.
+ */
+enum route_flag {
+	ROUTE_OPEN = 1,			/* without log-in */
+	ROUTE_CHANGES = 2,		/* CSRF token and operator; or a vendor, if the row is OWN */
+	ROUTE_SHARED = 4,
+	ROUTE_OWN = 8,
+	ROUTE_ADMIN = 16,
+	ROUTE_SCRAPE = 32,		/* addresses of web.metrics_from need no log-in */
+};
+
+struct web_route {
+	enum web_method method;
+	const char *pattern;		/* '*' is any one segment */
+	unsigned flags;			/* enum route_flag */
+	void (*handler)(struct web_req *);
+	const char *query, *form;
+};
+extern const struct web_route web_routes[];
+extern const size_t web_routes_n;
+
 /* Handlers: web_page.c */
 void web_page_shell(struct web_req *q);
 void web_page_login(struct web_req *q);
@@ -124,6 +165,17 @@ void web_graph(struct web_req *q);
 void web_series(struct web_req *q);
 /* Forgets the drawings under way; the pool has gone before, their requests wait for an answer. */
 void web_graph_close(struct web *);
+/* web_admin.c */
+void web_api_users(struct web_req *q);
+void web_api_tokens(struct web_req *q);
+void web_api_sessions(struct web_req *q);
+void web_api_session_end(struct web_req *q);
+void web_api_openapi(struct web_req *q);
+/* web_metrics.c */
+void web_metrics(struct web_req *q);
+void web_healthz(struct web_req *q);
+struct store_watch *store_watch_new(struct event_base *, const struct clock *, const char *socket);
+void store_watch_free(struct store_watch *);
 /* web_push.c */
 void web_events(struct web_req *q);
 void web_push_start(struct web *);

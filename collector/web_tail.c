@@ -212,6 +212,18 @@ tail_trouble(const struct tail *t)
 	return *t->trouble != '\0' ? t->trouble : NULL;
 }
 
+uint64_t
+tail_limit(const struct tail *t)
+{
+	return journal_reader_limit(t->reader);
+}
+
+int
+tail_cursor(const struct tail *t, const char *reader, uint64_t *next)
+{
+	return journal_cursor_load(t->disk, reader, next);
+}
+
 void
 tail_reload(struct tail *t)
 {

@@ -17,5 +17,8 @@ int tail_new(struct tail **out, struct event_base *base, struct live *live, cons
 void tail_free(struct tail *);
 /* NULL, or why the journal cannot be read now. */
 const char *tail_trouble(const struct tail *);
+/* The number of the journal's next record; that of the next one for a reader with a durable cursor (0 or -errno). */
+uint64_t tail_limit(const struct tail *);
+int tail_cursor(const struct tail *, const char *reader, uint64_t *next);
 /* Reads links.yaml again, unless the journal has told a plan. */
 void tail_reload(struct tail *);

@@ -2,12 +2,14 @@
  * web_users.c - reads the users' file and checks passwords with scrypt.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "collector/web_users.h"
 #include "common/log.h"
@@ -18,8 +20,8 @@
 #define LOG_N 15
 #define SCRYPT_MEMORY (UINT64_C(256) * 1024 * 1024)
 
-static bool
-from_hex(uint8_t *out, size_t n, const char *s)
+bool
+secret_from_hex(uint8_t *out, size_t n, const char *s)
 {
 	if (strlen(s) != 2 * n)
 		return false;
@@ -35,8 +37,8 @@ from_hex(uint8_t *out, size_t n, const char *s)
 	return true;
 }
 
-static void
-to_hex(char *out, const uint8_t *v, size_t n)
+void
+secret_to_hex(char *out, const uint8_t *v, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		snprintf(out + 2 * i, 3, "%02x", v[i]);
@@ -59,7 +61,7 @@ parse_line(char *line, struct user *u)
 	    salt, hash, &tail) != 5)
 		return "expected scrypt$LOGN$R$P$SALT$HASH as `passwd` writes it";
 	if (u->log_n < 10 || u->log_n > 17 || u->r < 1 || u->r > 8 || u->p < 1 || u->p > 4 ||
-	    !from_hex(u->salt, sizeof u->salt, salt) || !from_hex(u->hash, sizeof u->hash, hash))
+	    !secret_from_hex(u->salt, sizeof u->salt, salt) || !secret_from_hex(u->hash, sizeof u->hash, hash))
 		return "scrypt figures out of range";
 	snprintf(u->name, sizeof u->name, "%s", name);
 	return NULL;
@@ -103,34 +105,65 @@ users_parse(const char *text, size_t len, const char *name, struct users *out,
 	return conf_failed(errs) ? -EINVAL : 0;
 }
 
-int
-users_load(const char *path, struct users *out, struct conf_errors *errs)
+char *
+secret_file_read(const char *path, size_t *len, struct conf_errors *errs)
 {
 	const struct conf_where top = { 1, 1 };
 	FILE *f = fopen(path, "re");
 	struct stat st;
 	char *text;
-	size_t n;
-	int rc;
 
-	*out = (struct users){ 0 };
 	if (f == NULL || fstat(fileno(f), &st) != 0) {
 		conf_error(errs, path, top, "%s", strerror(errno));
 		if (f != NULL)
 			fclose(f);
-		return -EINVAL;
+		return NULL;
 	}
 	if ((st.st_mode & 077) != 0)
-		conf_warning(errs, path, top, "others may read the password hashes: chmod 600");
+		conf_warning(errs, path, top, "others may read the secrets: chmod 600");
 	text = xmalloc(FILE_MAX);
-	n = fread(text, 1, FILE_MAX, f);
+	*len = fread(text, 1, FILE_MAX, f);
 	fclose(f);
-	if (n == FILE_MAX) {
-		conf_error(errs, path, top, "longer than %d bytes", FILE_MAX);
-		rc = -EINVAL;
-	} else {
-		rc = users_parse(text, n, path, out, errs);
+	if (*len < FILE_MAX)
+		return text;
+	conf_error(errs, path, top, "longer than %d bytes", FILE_MAX);
+	free(text);
+	return NULL;
+}
+
+int
+secret_file_write(const char *path, const char *text)
+{
+	char *tmp = xasprintf("%s.new", path);
+	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600), rc = 0;
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+
+	if (f == NULL) {
+		rc = -errno;
+		goto out;
 	}
+	fputs(text, f);
+	if (fflush(f) != 0 || fsync(fd) != 0 || ferror(f))
+		rc = -errno;
+	fclose(f);
+	if (rc == 0 && rename(tmp, path) != 0)
+		rc = -errno;
+	if (rc != 0)
+		unlink(tmp);
+out:
+	free(tmp);
+	return rc;
+}
+
+int
+users_load(const char *path, struct users *out, struct conf_errors *errs)
+{
+	size_t len;
+	char *text = secret_file_read(path, &len, errs);
+	int rc = text != NULL ? users_parse(text, len, path, out, errs) : -EINVAL;
+
+	if (text == NULL)
+		*out = (struct users){ 0 };
 	free(text);
 	return rc;
 }
@@ -188,8 +221,8 @@ user_line(const struct user *u)
 {
 	char salt[33], hash[65], role[WEB_ROLE_TEXT_MAX];
 
-	to_hex(salt, u->salt, sizeof u->salt);
-	to_hex(hash, u->hash, sizeof u->hash);
+	secret_to_hex(salt, u->salt, sizeof u->salt);
+	secret_to_hex(hash, u->hash, sizeof u->hash);
 	web_role_text(role, u->role, u->vendor);
 	return xasprintf("%s:%s:scrypt$%u$%u$%u$%s$%s", u->name, role, u->log_n,
 	    u->r, u->p, salt, hash);

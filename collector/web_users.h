@@ -44,3 +44,11 @@ bool user_password_is_good(const struct user *u, const char *password);
 void user_set_password(struct user *, const char *password, struct rng *);
 /* The line of the file without its end, malloc'd, owned by the caller. */
 char *user_line(const struct user *);
+
+/* Files of secrets (users and tokens alike).  The text, malloc'd; NULL with a line in errs.  Warns if others may read. */
+char *secret_file_read(const char *path, size_t *len, struct conf_errors *errs);
+/* Writes text beside path (0600), syncs and renames over it. 0 or -errno. */
+int secret_file_write(const char *path, const char *text);
+/* 2 n hex digits (lower case) into n bytes; false: s is anything else. */
+bool secret_from_hex(uint8_t *out, size_t n, const char *s);
+void secret_to_hex(char *out, const uint8_t *v, size_t n);	/* 2 n digits and a NUL */

@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/netmask.h"
 
 #define S(x) (INT64_C(x) * 1000000000)
 #define MS(x) (INT64_C(x) * 1000000)
@@ -32,8 +33,12 @@ static const struct conf_key listen_keys[] = {
 	  .help = "Key of that certificate (PEM)." },
 	{ .name = "crl", .type = CONF_PATH, .offset = L(crl),
 	  .help = "Revoked certificates (PEM); without it none are." },
-	{ .name = "max_conns", .type = CONF_INT, .offset = L(max_conns), .def = "4096", .min = 1,
+	{ .name = "max_conns", .type = CONF_INT, .offset = L(max_conns), .def = "20000", .min = 1,
 	  .max = 100000, .help = "Connections at a time; beyond it new ones are closed at once." },
+	{ .name = "handshakes", .type = CONF_INT, .offset = L(handshakes), .def = "64", .min = 1, .max = 4096,
+	  .help = "Connections that shake hands at a time; who comes beyond waits, in turn by address." },
+	{ .name = "waiting", .type = CONF_INT, .offset = L(waiting), .def = "4096", .min = 1, .max = 100000,
+	  .help = "Connections that may wait for that; beyond it the address with the most loses its newest." },
 	{ .name = NULL },
 };
 static const struct conf_schema listen_schema = { .noun = "listen",
@@ -49,6 +54,16 @@ static const struct conf_key ingest_keys[] = {
 	  .max = 366 * DAY, .help = "Samples older than this are refused: the longest outage of an agent's uplink." },
 	{ .name = "future", .type = CONF_DURATION, .offset = I(future_ns), .def = "5m", .min = S(1),
 	  .max = DAY, .help = "Samples further ahead of our clock are refused." },
+	{ .name = "agent_bytes", .type = CONF_SIZE, .offset = I(agent_bytes), .def = "16M", .min = 65536,
+	  .max = 1024 * MIB, .help = "Bytes of batches taken from one agent in a second; it is not read beyond." },
+	{ .name = "agent_batches", .type = CONF_INT, .offset = I(agent_batches), .def = "10000", .min = 10,
+	  .max = 1000000, .help = "The same for batches." },
+	{ .name = "agent_samples", .type = CONF_INT, .offset = I(agent_samples), .def = "2000000",
+	  .min = 1000, .max = 100000000, .help = "The same for samples." },
+	{ .name = "agent_sessions", .type = CONF_INT, .offset = I(agent_sessions), .def = "30", .min = 2,
+	  .max = 6000, .help = "Sessions that one agent may begin in a minute; refused beyond." },
+	{ .name = "pending", .type = CONF_SIZE, .offset = I(pending_bytes), .def = "16M", .min = MIB,
+	  .max = 48 * MIB, .help = "Bytes that may wait for the disk; no agent is read while there are more." },
 	{ .name = NULL },
 };
 static const struct conf_schema ingest_schema = { .noun = "ingest",
@@ -69,18 +84,63 @@ static const struct conf_key journal_keys[] = {
 static const struct conf_schema journal_schema = { .noun = "journal",
 	.size = sizeof(struct collector_journal_conf), .keys = journal_keys, .where = SIZE_MAX };
 
+#define K(field) offsetof(struct collector_keep_conf, field)
+#define KEEP_KEYS(name_, detail_) \
+static const struct conf_key name_##_keys[] = { \
+	{ .name = "detail", .type = CONF_DURATION, .offset = K(detail_ns), .def = detail_, .min = S(3600), \
+	  .max = 31 * DAY, .help = "Every step; at most 90,000 of them." }, \
+	{ .name = "minutes", .type = CONF_DURATION, .offset = K(minutes_ns), .def = "36h", .min = 0, \
+	  .max = 60 * DAY, .help = "Mean, least and greatest of each minute; 0s: none of them." }, \
+	{ .name = "ten_minutes", .type = CONF_DURATION, .offset = K(ten_minutes_ns), .def = "10d", .min = 0, \
+	  .max = 600 * DAY, .help = "The same of ten minutes." }, \
+	{ .name = "hours", .type = CONF_DURATION, .offset = K(hours_ns), .def = "40d", .min = 0, \
+	  .max = 3660 * DAY, .help = "The same of an hour." }, \
+	{ .name = "six_hours", .type = CONF_DURATION, .offset = K(six_hours_ns), .def = "400d", .min = 0, \
+	  .max = 7320 * DAY, .help = "The same of six hours." }, \
+	{ .name = NULL }, \
+}; \
+static const struct conf_schema name_##_schema = { .noun = "retention", \
+	.size = sizeof(struct collector_keep_conf), .keys = name_##_keys, .where = SIZE_MAX, \
+	.check = check_keep }
+
+/* A coarse resolution that ends before a finer one would never be looked at. */
+static void
+check_keep(void *obj, const struct conf_scope *scope)
+{
+	static const char *const names[] = { "detail", "minutes", "ten_minutes", "hours", "six_hours" };
+	static const int64_t res[] = { 0, S(60), S(600), S(3600), S(21600) };
+	const struct collector_keep_conf *k = obj;
+	const int64_t keep[] = { k->detail_ns, k->minutes_ns, k->ten_minutes_ns, k->hours_ns, k->six_hours_ns };
+	size_t finer = 0;
+
+	for (size_t i = 1; i < sizeof keep / sizeof keep[0]; i++) {
+		if (keep[i] == 0)
+			continue;
+		if (keep[i] < 10 * res[i])
+			conf_scope_error(scope, names[i], "'%s' is less than ten of them", names[i]);
+		else if (keep[i] <= keep[finer])
+			conf_scope_error(scope, names[i], "'%s' is not kept longer than '%s': leave it out by 0s",
+			    names[i], names[finer]);
+		finer = i;
+	}
+}
+
+KEEP_KEYS(keep_a, "1d");
+KEEP_KEYS(keep_b, "12h");
+KEEP_KEYS(keep_c, "6h");
+
 #define T(field) offsetof(struct collector_store_conf, field)
 static const struct conf_key store_keys[] = {
 	{ .name = "rows", .type = CONF_INT, .offset = T(rows), .def = "60", .min = 1, .max = 3600,
 	  .help = "Rows gathered for a file before they are written in one go." },
-	{ .name = "age", .type = CONF_DURATION, .offset = T(age_ns), .def = "30s", .min = S(1),
+	{ .name = "age", .type = CONF_DURATION, .offset = T(age_ns), .def = "10m", .min = S(1),
 	  .max = S(3600), .help = "A row waits at most so long (a reader's wish comes at once)." },
-	{ .name = "detail_a", .type = CONF_DURATION, .offset = T(detail_a_ns), .def = "1d", .min = S(3600),
-	  .max = 31 * DAY, .help = "So long every step of a class A link is kept in its RRD file." },
-	{ .name = "detail_b", .type = CONF_DURATION, .offset = T(detail_b_ns), .def = "12h", .min = S(3600),
-	  .max = 31 * DAY, .help = "The same for class B." },
-	{ .name = "detail_c", .type = CONF_DURATION, .offset = T(detail_c_ns), .def = "6h", .min = S(3600),
-	  .max = 31 * DAY, .help = "The same for class C." },
+	{ .name = "class_a", .type = CONF_MAP, .offset = T(keep[0]), .sub = &keep_a_schema,
+	  .help = "How long the RRD file of a class A link keeps each resolution." },
+	{ .name = "class_b", .type = CONF_MAP, .offset = T(keep[1]), .sub = &keep_b_schema,
+	  .help = "The same for class B." },
+	{ .name = "class_c", .type = CONF_MAP, .offset = T(keep[2]), .sub = &keep_c_schema,
+	  .help = "The same for class C." },
 	{ .name = NULL },
 };
 static const struct conf_schema store_schema = { .noun = "store",
@@ -98,6 +158,8 @@ static const struct conf_key web_keys[] = {
 	{ .name = "key", .type = CONF_SECRET_FILE, .offset = W(key), .help = "Its key (PEM)." },
 	{ .name = "users", .type = CONF_PATH, .offset = W(users),
 	  .help = "Who may log in; written by `linkwatch-collector passwd`." },
+	{ .name = "tokens", .type = CONF_PATH, .offset = W(tokens),
+	  .help = "Tokens of programs that use the API; written by `linkwatch-collector token`." },
 	{ .name = "control", .type = CONF_PATH, .offset = W(control),
 	  .help = "alertd's control socket: states and incidents. Without it the page shows measurements only." },
 	{ .name = "language", .type = CONF_ENUM, .offset = W(language), .def = "zh", .names = language_names,
@@ -106,12 +168,18 @@ static const struct conf_key web_keys[] = {
 	  .max = 32, .help = "Processes that draw graphs." },
 	{ .name = "connections", .type = CONF_INT, .offset = W(connections), .def = "512", .min = 4,
 	  .max = 10000, .help = "Connections of browsers at a time." },
+	{ .name = "address_connections", .type = CONF_INT, .offset = W(address_connections), .def = "256",
+	  .min = 4, .max = 10000, .help = "Of them from one address (of IPv6: one /64)." },
 	{ .name = "streams", .type = CONF_INT, .offset = W(streams), .def = "128", .min = 1, .max = 5000,
 	  .help = "Open pages that are kept up to date at a time." },
 	{ .name = "session_idle", .type = CONF_DURATION, .offset = W(session_idle_ns), .def = "30m",
 	  .min = S(60), .max = DAY, .help = "A log-in ends after so long without a request." },
 	{ .name = "session_max", .type = CONF_DURATION, .offset = W(session_max_ns), .def = "12h",
 	  .min = S(60), .max = 31 * DAY, .help = "A log-in ends after so long in any case." },
+	{ .name = "metrics_links", .type = CONF_BOOL, .offset = W(metrics_links), .def = "false",
+	  .help = "Whether /metrics tells state, loss and RTT of each link." },
+	{ .name = "metrics_from", .type = CONF_STR_LIST, .offset = W(metrics_from),
+	  .help = "Addresses or blocks that may read /metrics without a token; not that of a proxy." },
 	{ .name = NULL },
 };
 static const struct conf_schema web_schema = { .noun = "web",
@@ -150,9 +218,14 @@ static void
 check(const struct collector_conf *c, const char *name, struct conf_errors *errs)
 {
 	struct conf_where top = { .line = 1, .col = 1 };
+	struct netmask mask;
 
 	if (c->web.enabled && (c->web.cert == NULL || c->web.key == NULL || c->web.users == NULL))
 		conf_error(errs, name, top, "'web' is enabled and needs 'cert', 'key' and 'users'");
+	for (size_t i = 0; i < c->web.metrics_from.n; i++)
+		if (netmask_parse(((char **)c->web.metrics_from.v)[i], &mask) != 0)
+			conf_error(errs, name, top, "'%s' of 'metrics_from' is no address or block",
+			    ((char **)c->web.metrics_from.v)[i]);
 	if (c->web.session_idle_ns > c->web.session_max_ns)
 		conf_error(errs, name, top, "'session_idle' of 'web' is longer than 'session_max'");
 	if (c->journal.max_bytes < 4 * c->journal.segment_bytes)

@@ -18,12 +18,17 @@ struct collector_listen_conf {
 	int64_t port;			/* 0: the kernel chooses */
 	char *ca, *cert, *key, *crl;	/* crl: NULL none */
 	int64_t max_conns;
+	int64_t handshakes;		/* at a time */
+	int64_t waiting;		/* connections that wait for theirs */
 };
 
 struct collector_ingest_conf {
 	int64_t commit_ns;		/* how long a batch may wait for its fdatasync */
 	int64_t window;			/* batches of one agent in flight */
 	int64_t past_ns, future_ns;	/* how far a sample may lie from our clock */
+	int64_t agent_bytes, agent_batches, agent_samples;	/* of one agent in a second */
+	int64_t agent_sessions;		/* of one agent in a minute */
+	int64_t pending_bytes;		/* that wait for the disk, of all */
 };
 
 struct collector_journal_conf {
@@ -33,10 +38,13 @@ struct collector_journal_conf {
 	double reader_share;		/* of max_bytes, that a slow reader may hold back on top */
 };
 
+/* How long a link's RRD file has each resolution; 0: not at all. */
+struct collector_keep_conf { int64_t detail_ns, minutes_ns, ten_minutes_ns, hours_ns, six_hours_ns; };
+
 struct collector_store_conf {
 	int64_t rows;			/* gathered for a file before they are written */
 	int64_t age_ns;			/* or when the oldest waits so long */
-	int64_t detail_a_ns, detail_b_ns, detail_c_ns;	/* every step is kept so long, by class */
+	struct collector_keep_conf keep[3];	/* of links of class A, B, C */
 };
 
 struct collector_web_conf {
@@ -45,10 +53,14 @@ struct collector_web_conf {
 	int64_t port;			/* HTTPS; 0: the kernel chooses */
 	char *cert, *key;
 	char *users;			/* file of collector/web_users.h */
+	char *tokens;			/* file of collector/web_token.h; NULL: none */
 	char *control;			/* alertd's control socket; NULL: none */
 	int language;			/* enum web_language: before the browser says otherwise */
 	int64_t graph_workers;		/* warm drawing processes */
 	int64_t connections;		/* cap */
+	int64_t address_connections;	/* of them from one address (IPv6: one /64) */
+	bool metrics_links;		/* /metrics tells of each link too */
+	struct conf_list metrics_from;	/* char *: blocks (netmask.h) that may read it without a token */
 	int64_t streams;		/* readers of server-sent events, cap */
 	int64_t session_idle_ns;	/* a log-in ends after so long without a request */
 	int64_t session_max_ns;		/* and after so long in any case */

@@ -53,7 +53,7 @@ struct tls_conn {
 	enum role expect;		/* clients: ROLE_NOBODY is any */
 	char expect_id[ID_MAX + 1];
 	char *far;			/* owned; clients: whose session to resume */
-	size_t slot;			/* servers: place in the owner's array */
+	struct tls_seat seat;		/* servers: the listener's */
 	struct mono ticket_at;		/* servers: of the last ticket */
 	char address[64];
 	char why[256];			/* of FAILED, and what the verifier found */
@@ -146,6 +146,8 @@ conn_fail(struct tls_conn *c, const char *fmt, ...)
 
 	if (c->state == FAILED)
 		return;
+	if (c->state == HANDSHAKE && c->server)
+		c->o.shaken(c->o.owner, &c->conn, false);
 	if (c->state != CLOSING) {
 		va_start(ap, fmt);
 		vsnprintf(c->why, sizeof c->why, fmt, ap);
@@ -358,7 +360,10 @@ on_connected(struct tls_conn *c)
 		return;
 	c->state = OPEN;
 	c->opened = true;
-	c->ticket_at = clock_mono(clock_real());
+	if (c->server) {
+		c->ticket_at = clock_mono(clock_real());
+		c->o.shaken(c->o.owner, &c->conn, true);
+	}
 	set_timer(c, c->o.idle_ms);
 	c->o.h->opened(c->o.arg, &c->conn, &peer);
 	take_frames(c);
@@ -512,16 +517,19 @@ static const struct conn_ops tls_conn_ops = {
 	.address = tls_address,
 };
 
-size_t
-tls_conn_slot(const struct conn *conn)
+struct tls_seat *
+tls_conn_seat(struct conn *conn)
 {
-	return ((const struct tls_conn *)conn)->slot;
+	return &((struct tls_conn *)conn)->seat;
 }
 
 void
-tls_conn_set_slot(struct conn *conn, size_t slot)
+tls_conn_give_up(struct conn *conn, const char *why)
 {
-	((struct tls_conn *)conn)->slot = slot;
+	struct tls_conn *c = (struct tls_conn *)conn;
+
+	if (c->state == HANDSHAKE)
+		conn_fail(c, "%s", why);
 }
 
 bool

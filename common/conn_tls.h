@@ -6,6 +6,7 @@
 
 #include <event2/event.h>
 #include <openssl/ssl.h>
+#include <sys/queue.h>
 
 #include "common/tls.h"
 
@@ -17,6 +18,8 @@ struct tls_conn_opts {
 	void *arg;
 	/* A listener's: the connection is about to be freed.  NULL: a client's. */
 	void (*gone)(void *owner, struct conn *);
+	/* A listener's: its handshake is done, before opened(); or it has failed. */
+	void (*shaken)(void *owner, struct conn *, bool good);
 	void *owner;
 };
 
@@ -25,11 +28,20 @@ void tls_conn_defaults(struct tls_conn_opts *);
 /* Takes fd (closed on failure too).  -errno. */
 int tls_conn_accept(struct conn **out, struct event_base *, struct ssl_ctx_st *, int fd,
     const struct sockaddr *, socklen_t, const struct tls_conn_opts *);
-/* Where its owner has it, for gone(). */
-size_t tls_conn_slot(const struct conn *);
-void tls_conn_set_slot(struct conn *, size_t slot);
+/* What a listener keeps with each of its connections. */
+struct tls_seat {
+	struct conn *conn;
+	size_t slot;			/* in the array of all */
+	struct mono began;		/* its handshake */
+	bool shaking;			/* which is not done yet */
+	bool busy;			/* and counts among those that are bounded */
+	TAILQ_ENTRY(tls_seat) entry;	/* of those that are shaking, the oldest first */
+};
+struct tls_seat *tls_conn_seat(struct conn *);
 /* Ends it now: closed() if it was opened, then gone(). */
 void tls_conn_abort(struct conn *, const char *why);
+/* A handshake that takes too long while others wait: fails with this line, from the loop. */
+void tls_conn_give_up(struct conn *, const char *why);
 /* Fails it if its peer's certificate would not be taken by this context; closed() follows from the loop. */
 void tls_conn_recheck(struct conn *, SSL_CTX *);
 /* "192.0.2.7:4433", "[2001:db8::1]:4433". */

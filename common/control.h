@@ -13,7 +13,8 @@
  * add "as":{"user":"...","role":"..."} to a request; there the role may also be
  * vendor, with "vendor":"ID" beside it: an engineer of that vendor, for whom
  * link.show, incident.show, incident.ack and incident.note stand open, and
- * links and incidents of others are not-found.  Error codes: usage, not-found, closed, denied, missing-fields, link-down, conflict, unavailable.
+ * links and incidents of others are not-found.  Error codes: usage, not-found,
+ * closed, denied, missing-fields, link-down, conflict, unavailable.
  *
  * Commands (role that is needed; what data holds):
  *   status            viewer   {"version","now","feed":{"up","seq","lag_s"},"links":{"up":n,"degraded":n,"down":n,

@@ -255,6 +255,34 @@ static const struct disk_ops real_disk_ops = {
 	real_open, real_unlink, real_rename, real_sync_dir, real_list, real_disk_close,
 };
 
+int
+disk_sync_parent(const char *path)
+{
+	char *p = xstrdup(path), *slash;
+	int fd, r = 0;
+
+	while ((slash = strrchr(p, '/')) != NULL && slash[1] == '\0' && slash != p)
+		*slash = '\0';
+	if (slash != NULL)
+		slash[slash == p] = '\0';
+	fd = open(slash != NULL ? p : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) != 0)
+		r = -errno;
+	if (fd >= 0)
+		(void)close(fd);
+	free(p);
+	return r;
+}
+
+/* Makes one directory, which a power cut does not take away again. */
+static int
+make_dir(const char *path)
+{
+	if (mkdir(path, 0700) != 0)
+		return errno == EEXIST ? 0 : -errno;
+	return disk_sync_parent(path);
+}
+
 /* Makes path and what is missing above it. */
 static int
 make_dirs(const char *path)
@@ -266,12 +294,11 @@ make_dirs(const char *path)
 		if (*s != '/')
 			continue;
 		*s = '\0';
-		if (mkdir(p, 0700) != 0 && errno != EEXIST)
-			r = -errno;
+		r = make_dir(p);
 		*s = '/';
 	}
-	if (r == 0 && mkdir(p, 0700) != 0 && errno != EEXIST)
-		r = -errno;
+	if (r == 0)
+		r = make_dir(p);
 	free(p);
 	return r;
 }

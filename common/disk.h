@@ -43,9 +43,12 @@ struct disk_ops {
 	void (*close)(struct disk *);		/* frees it */
 };
 
-/* Opens the directory path, which it makes (0700) with what is missing above it; owned by the
- * caller. */
+/* Opens the directory path, which it makes (0700, and durably) with what is missing above it; owned by
+ * the caller. */
 int disk_open_real(const char *path, struct disk **out);
+
+/* The directory that holds path knows its name after a power cut, too: for who has just made it. */
+int disk_sync_parent(const char *path);
 
 /* Replaces name by data: temporary file, sync, rename, sync of the directory. */
 int disk_write_file(struct disk *, const char *name, const void *data, size_t n);

@@ -454,6 +454,16 @@ journal_purge(struct journal *j, uint64_t seq)
 }
 
 uint64_t
+journal_purge_keeps(const struct journal *j, uint64_t seq)
+{
+	size_t i = 0;
+
+	while (i + 1 < j->segs && j->seg[i + 1].first_seq <= seq)
+		i++;
+	return j->segs > 0 ? j->seg[i].first_seq : 1;
+}
+
+uint64_t
 journal_purge_point(const struct journal *j, uint64_t max_bytes, struct wall oldest)
 {
 	uint64_t bytes = 0;
@@ -476,52 +486,8 @@ journal_stat(const struct journal *j, struct journal_stat *st)
 	st->first_seq = j->segs > 0 ? j->seg[0].first_seq : 1;
 	st->next_seq = j->next;
 	st->synced_seq = j->synced - 1;
+	memcpy(st->head, j->synced_hash, sizeof st->head);
 	st->segments = j->segs;
 	for (size_t i = 0; i < j->segs; i++)
 		st->bytes += (uint64_t)j->seg[i].bytes;
-}
-
-/* ------------------------------------------------------------- verifying */
-
-int
-journal_verify(struct disk *disk, struct journal_recovery *rec)
-{
-	struct journal_chain *chain = journal_chain_new();
-	struct journal_tail t = { 0 };
-	struct journal_tip tip;
-	uint64_t *v = NULL;
-	size_t n;
-	void *data = NULL;
-	size_t len;
-	int r;
-
-	memset(rec, 0, sizeof *rec);
-	memset(&tip, 0, sizeof tip);
-	r = disk_read_file(disk, "tip", TIP_LEN, &data, &len);
-	if (r == 0 && journal_tip_decode(data, len, &tip) != 0)
-		memset(&tip, 0, sizeof tip);
-	r = journal_segments(disk, &v, &n);
-	if (r == 0 && n == 0 && tip.next_seq > 1) {
-		snprintf(rec->detail, sizeof rec->detail,
-		    "no segment stands, but record %" PRIu64 " was published", tip.next_seq - 1);
-		r = -EBADMSG;
-	}
-	rec->first_seq = rec->next_seq = n > 0 ? v[0] : 1;
-	for (size_t i = 0; i < n && r == 0; i++) {
-		if (i + 1 == n && tip.next_seq <= v[i] && journal_is_stillborn(disk, v[i]) == 1)
-			break;
-		r = journal_walk(disk, chain, v[i], tip.next_seq, i + 1 == n, &t, rec);
-		if (r == -ENOENT && t.segment == 0) {	/* purged meanwhile */
-			rec->first_seq = i + 1 < n ? v[i + 1] : v[i];
-			r = 0;
-		}
-	}
-	if (t.segment != 0)
-		rec->next_seq = t.next_seq;
-	if (r == 0 && t.segment != 0)
-		rec->torn_bytes = (uint64_t)(t.size - t.end);
-	free(v);
-	free(data);
-	journal_chain_free(chain);
-	return r;
 }

@@ -30,6 +30,7 @@
 #include "common/disk.h"
 
 #define JOURNAL_RECORD_MAX (4 * 1024 * 1024)	/* a plan of 20,000 links */
+#define JOURNAL_HASH_LEN 32
 
 struct journal;
 struct journal_reader;
@@ -42,7 +43,11 @@ struct journal_recovery {		/* what opening found */
 	uint64_t first_seq, next_seq;	/* first == next: empty */
 	uint64_t torn_bytes;		/* cut from the tail */
 	bool created;
-	char detail[160];		/* on error: file, offset, what */
+	char detail[160];		/* on error: file, offset, record, what */
+	/* journal_check(), at -EBADMSG: the first that is wrong; segment 0: no file stands for it. */
+	uint64_t bad_segment, bad_seq;
+	int64_t bad_offset;
+	uint8_t head[JOURNAL_HASH_LEN];	/* journal_check(): of the last sound record; zero: none */
 };
 
 struct journal_record {
@@ -53,7 +58,10 @@ struct journal_record {
 	size_t len;
 };
 
-struct journal_stat { uint64_t first_seq, next_seq, synced_seq, bytes, segments; };
+struct journal_stat {
+	uint64_t first_seq, next_seq, synced_seq, bytes, segments;
+	uint8_t head[JOURNAL_HASH_LEN];	/* of record synced_seq; zero: none */
+};
 
 /* Opens for writing and takes the lock (-EBUSY: another writer).  disk is borrowed, outlives it. */
 int journal_open(struct journal **out, struct disk *disk,
@@ -75,6 +83,8 @@ int journal_sync(struct journal *);
 uint64_t journal_rollback(struct journal *);
 /* Deletes whole segments that lie entirely below seq; never the last one. */
 int journal_purge(struct journal *, uint64_t seq);
+/* The first record that would stand after journal_purge(seq). */
+uint64_t journal_purge_keeps(const struct journal *, uint64_t seq);
 /* Oldest record that stands when only max_bytes may be kept and nothing is older than oldest:
  * pass it to journal_purge. */
 uint64_t journal_purge_point(const struct journal *, uint64_t max_bytes, struct wall oldest);
@@ -105,6 +115,26 @@ uint64_t journal_cursor_lowest(struct disk *);
 
 /* Walks everything: CRC, chain, numbers.  0, or -EBADMSG with the first bad record in detail. */
 int journal_verify(struct disk *, struct journal_recovery *rec);
+/*
+ * The same, and each (may be NULL) is called for every sound record before the first bad one, in order.
+ * A writer may be at work and retention may take what was not read yet: rec->first_seq is then the first
+ * record behind the last such hole, next_seq what stood at the end.
+ */
+typedef void journal_each_fn(void *arg, const struct journal_record *, const uint8_t hash[JOURNAL_HASH_LEN]);
+int journal_check(struct disk *, journal_each_fn *each, void *arg, struct journal_recovery *rec);
+
+/* One segment as it stands, for whoever looks for a time without reading everything. */
+struct journal_segment { uint64_t first_seq; struct wall wall; uint64_t bytes; };
+/*
+ * All segments that stand, by number; malloc'd into *v (owned by the caller).  wall is that of the first
+ * record, 0 where the header cannot be read.
+ */
+int journal_segment_list(struct disk *, struct journal_segment **v, size_t *n);
+/*
+ * The number and hash of the last published record, by reading its segment only; *seq 0: none is.
+ * -EBADMSG: it cannot be reached.
+ */
+int journal_head(struct disk *, uint64_t *seq, uint8_t hash[JOURNAL_HASH_LEN], struct wall *at);
 
 /*
  * After journal_open() said -EBADMSG, for a journal that is no evidence: it opens again and goes on with a

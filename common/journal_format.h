@@ -15,7 +15,6 @@
 #define SEGMENT_NAME_LEN 24		/* "00000000000000000001.seg" */
 #define RECORD_HEADER 76
 #define TIP_LEN 40
-#define JOURNAL_HASH_LEN 32
 
 struct segment_header {
 	uint64_t first_seq;

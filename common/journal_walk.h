@@ -15,12 +15,14 @@ struct journal_tail {
 	int64_t group;			/* of the last group, which may never have been synced */
 	int64_t size;			/* of the file; beyond end: torn */
 	uint8_t hash[JOURNAL_HASH_LEN];	/* of the last record */
+	journal_each_fn *each;		/* the caller's: told of every sound record; NULL: nobody is */
+	void *arg;
 };
 
 /*
  * Walks segment first_seq.  t holds the end of the segment before it, or
- * t->segment is 0 (nothing to compare with); on 0 it holds the end of this
- * one.  published: numbers below were published (0: unknown).  last: a torn
+ * t->segment is 0 (nothing to compare with), or is first_seq itself: goes on at
+ * t->end.  On 0 it holds the end of this one, on -EBADMSG the last sound record.  published: numbers below were published (0: unknown).  last: a torn
  * tail is allowed.  -EBADMSG: damage, told in detail.  -ENOENT and other
  * -errno as the disk says.
  */

@@ -38,4 +38,6 @@ void links_free(Linkwatch__Pb__Plan *);
  * or mere names change.  Owned by the caller.
  */
 Linkwatch__Pb__Plan *links_for_agent(const Linkwatch__Pb__Plan *, const char *agent);
+/* The same from all n links of one agent, in the order of the plan. */
+Linkwatch__Pb__Plan *links_part(Linkwatch__Pb__Link *const *link, size_t n);
 extern const struct conf_schema links_schema;

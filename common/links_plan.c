@@ -309,20 +309,42 @@ strip(Linkwatch__Pb__Link *l)
 }
 
 static Linkwatch__Pb__Plan *
-part_of(const Linkwatch__Pb__Plan *plan, const char *agent, size_t *size)
+part_of_links(Linkwatch__Pb__Link *const *link, size_t n, size_t *size)
 {
 	Linkwatch__Pb__Plan part = LINKWATCH__PB__PLAN__INIT, *out;
 
-	part.link = messages(plan->n_link, sizeof(**part.link), init_link);
-	for (size_t i = 0; i < plan->n_link; i++) {
-		if (strcmp(plan->link[i]->agent, agent) != 0)
-			continue;
-		*part.link[part.n_link] = *plan->link[i];	/* borrows its strings */
-		strip(part.link[part.n_link++]);
+	part.link = messages(n, sizeof(**part.link), init_link);
+	part.n_link = n;
+	for (size_t i = 0; i < n; i++) {
+		*part.link[i] = *link[i];	/* borrows its strings */
+		strip(part.link[i]);
 	}
 	out = sealed(&part, size);
 	free(part.link);
 	return out;
+}
+
+static Linkwatch__Pb__Plan *
+part_of(const Linkwatch__Pb__Plan *plan, const char *agent, size_t *size)
+{
+	Linkwatch__Pb__Link **link = xcalloc(plan->n_link + 1, sizeof(*link));
+	Linkwatch__Pb__Plan *out;
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->n_link; i++)
+		if (strcmp(plan->link[i]->agent, agent) == 0)
+			link[n++] = plan->link[i];
+	out = part_of_links(link, n, size);
+	free(link);
+	return out;
+}
+
+Linkwatch__Pb__Plan *
+links_part(Linkwatch__Pb__Link *const *link, size_t n)
+{
+	size_t size;
+
+	return part_of_links(link, n, &size);
 }
 
 Linkwatch__Pb__Plan *

@@ -49,6 +49,13 @@ struct tls_server_opts {
 	const char *address;		/* "0.0.0.0", "::1" */
 	uint16_t port;			/* 0: the kernel chooses */
 	int max_conns;			/* beyond: closed at once */
+	/*
+	 * Handshakes that may take the loop's time at once (0: 64), so that a storm of them never holds up
+	 * whom we serve for longer than these cost, about half a millisecond each.  Whoever comes beyond
+	 * waits in the line of tls_queue.h, of waiting_max places (0: 4096).  One that stands still for
+	 * half a second is no longer counted, so that nobody can occupy the place.
+	 */
+	int handshakes, waiting_max;
 	int handshake_ms, idle_ms;	/* deadlines; 0: 10 s, 90 s without a byte from the peer */
 	size_t queue_max;		/* bytes queued to a slow reader: closed beyond; 0: 4 MiB */
 	int64_t ticket_ns;		/* a peer that stays gets a new ticket so often; 0: 12 h */
@@ -66,6 +73,13 @@ uint16_t tls_server_port(const struct tls_server *);
  */
 bool tls_server_context(struct tls_server *, struct ssl_ctx_st *);
 size_t tls_server_conns(const struct tls_server *);	/* open, shaking hands or closing */
+struct tls_server_stat {
+	size_t conns, shaking, waiting;	/* conns: as above */
+	uint64_t opened, resumed;	/* handshakes that succeeded; by a ticket */
+	uint64_t failed;		/* that did not */
+	uint64_t turned_away;		/* for want of room, or who had gone when their turn came */
+};
+void tls_server_stat(const struct tls_server *, struct tls_server_stat *);
 /* Did this connection resume a session?  From opened() on. */
 bool tls_conn_is_resumed(const struct conn *);
 /* Ends all connections at once; each that was opened gets closed().  Not from a callback; NULL is

@@ -45,7 +45,9 @@ agent_init(struct load_agent *a, struct fleet *f, uint32_t index)
 	a->backlog = o->backlog_ns > 0 && (o->backlog_agents == 0 || index < o->backlog_agents);
 	back = a->backlog ? o->backlog_ns : 0;
 	rng_real()->fill(rng_real(), a->numbering.boot, BOOT_ID_LEN);
-	a->numbering.start_ns = now - back;
+	/* Agents are not in step with each other. */
+	a->numbering.start_ns = now - back - (int64_t)rng_below(rng_real(),
+	    (uint64_t)f->site->shape.step_ms * (uint64_t)NS_PER_MS);
 	a->end = o->live || o->control ? UINT64_MAX : source_next(&f->site->shape, &a->numbering, now) - 1;
 	if (o->idle)
 		a->end = 0;
@@ -251,8 +253,9 @@ on_opened(void *arg, struct conn *conn, const struct identity *peer)
 {
 	struct load_agent *a = arg;
 
-	(void)conn, (void)peer;
+	(void)peer;
 	a->state = AGENT_GREETING;
+	a->fleet->stat.resumed += !a->bad && tls_conn_is_resumed(conn);
 	agent_hello(a);
 }
 

@@ -146,7 +146,6 @@ make_sample(struct world *w, size_t i, int64_t t, struct sample *s, uint32_t *rt
 static void
 write_history(struct world *w, size_t i, int64_t from, int64_t to)
 {
-	const struct series_policy policy = { { 86400, 43200, 21600 } };
 	static uint32_t rtt[SAMPLE_RTT_MAX];
 	static struct rrd_row rows[CHUNK];
 	struct series_def def;
@@ -154,7 +153,7 @@ write_history(struct world *w, size_t i, int64_t from, int64_t to)
 	size_t n = 0;
 	int rc;
 
-	rc = series_define(&def, w->plan->link[i], &policy);
+	rc = series_define(&def, w->plan->link[i], &series_policy_default);
 	if (rc != 0 || series_path(file, sizeof file, w->plan->link[i]->agent, w->plan->link[i]->id) != 0)
 		die("series", rc);
 	snprintf(path, sizeof path, "%s/rrd/%s", w->dir, w->plan->link[i]->agent);

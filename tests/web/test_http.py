@@ -475,24 +475,26 @@ class Tests:
             time.sleep(0.05)
 
 
-def main():
+def run(make_stack, tests_of, parts):
+    """Starts a stack, runs the tests (of a class) that are asked for, and sees that the parts end well."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default=os.environ.get("BUILD", "build"))
     parser.add_argument("only", nargs="*")
     args = parser.parse_args()
-    own = stack.Stack(args.build, days=0.1)
+    own = make_stack(args.build)
     passed = failed = 0
     try:
-        tests = Tests(own)
-        if args.only:
+        tests = tests_of(own)
+        if args.only and hasattr(tests, "c"):
             tests.c.log_in()
         for name in sorted(n for n in dir(tests) if n.startswith("test_")):
             if args.only and not any(o in name for o in args.only):
                 continue
             try:
+                begin = time.monotonic()
                 getattr(tests, name)()
                 passed += 1
-                print("ok   " + name, flush=True)
+                print("ok   %-34s %5.1f s" % (name, time.monotonic() - begin), flush=True)
             except Failure as e:
                 failed += 1
                 print("FAIL %s: %s" % (name, e), flush=True)
@@ -500,13 +502,18 @@ def main():
                 failed += 1
                 print("FAIL %s:\n%s" % (name, traceback.format_exc()), flush=True)
     finally:
-        log = own.log("web")
+        logs = {part: own.log(part) for part in parts}
         ended = own.stop()
-    if ended.get("web") != 0:
-        failed += 1
-        print("FAIL web ended with %r\n%s" % (ended.get("web"), log[-3000:]))
+    for part in parts:
+        if ended.get(part) != 0:
+            failed += 1
+            print("FAIL %s ended with %r\n%s" % (part, ended.get(part), logs[part][-3000:]))
     print("%d passed, %d failed" % (passed, failed))
     return 1 if failed else 0
+
+
+def main():
+    return run(lambda build: stack.Stack(build, days=0.1), Tests, ("web",))
 
 
 if __name__ == "__main__":

@@ -200,7 +200,10 @@ static const char *const garbage[] = {
 	"{\"cmd\":\"e\\u0000\"}\n", "\xff\xfe\n", "{\"cmd\":\"echo\",\"args\":{\"a\":NaN}}\n",
 	"{\"cmd\":\"echo\"} trailing\n", "{\"cmd\":\"echo\",\"as\":{\"user\":\"\"}}\n",
 	"{\"cmd\":\"echo\",\"as\":{\"user\":\"a\\nb\",\"role\":\"admin\"}}\n",
-	"{\"cmd\":\"echo\",\"as\":{\"user\":\"a\",\"role\":\"god\"}}\n", "{\"cmd\":\"echo\",\"as\":7}\n",
+	"{\"cmd\":\"echo\",\"as\":{\"user\":\"a\",\"role\":\"god\"}}\n",
+	"{\"cmd\":\"echo\",\"as\":{\"user\":\"a\",\"role\":\"vendor\"}}\n",
+	"{\"cmd\":\"echo\",\"as\":{\"user\":\"a\",\"role\":\"vendor\",\"vendor\":\"../b\"}}\n",
+	"{\"cmd\":\"echo\",\"as\":{\"user\":\"a\",\"role\":\"admin\",\"vendor\":\"b\"}}\n", "{\"cmd\":\"echo\",\"as\":7}\n",
 	"{\"cmd\":\"\\ud800\"}\n",
 };
 
@@ -338,6 +341,13 @@ START_TEST(who_speaks)
 	ck_assert_str_eq(actor.user, "张三");
 	ck_assert_int_eq(actor.role, USER_OPERATOR);
 	ck_assert_str_eq(actor.channel, "web");
+	ck_assert_str_eq(actor.vendor, "");
+	say(fd, "{\"cmd\":\"echo\",\"as\":{\"user\":\"li\",\"role\":\"vendor\",\"vendor\":\"cloud-a\"}}\n");
+	hear(fd);
+	ck_assert_int_eq(actor.role, USER_VENDOR);
+	ck_assert_str_eq(actor.vendor, "cloud-a");
+	ck_assert_str_eq(user_role_name(actor.role), "vendor");
+	ck_assert_int_eq(user_role_parse("vendor"), USER_NONE);	/* no role of alertd.yaml */
 	/* mapped by alertd.yaml, also for a connection that stands */
 	snprintf(uid, sizeof(uid), "%u", (unsigned)geteuid());
 	users[0] = (struct control_user){ .login = uid, .name = "li", .role = USER_VIEWER };

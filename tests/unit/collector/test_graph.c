@@ -207,7 +207,6 @@ static void
 make_file(const char *path, uint32_t probe, bool host)
 {
 	Linkwatch__Pb__Link link = LINKWATCH__PB__LINK__INIT;
-	const struct series_policy policy = { { 86400, 43200, 21600 } };
 	static struct rrd_row rows[600];
 	char *oids[GRAPH_OBJECTS];
 	struct series_def def;
@@ -226,7 +225,7 @@ make_file(const char *path, uint32_t probe, bool host)
 		oids[i] = (char *)"1.3.6.1.4.1.1";
 	link.oid = oids;
 	link.n_oid = host ? GRAPH_OBJECTS : 0;
-	ck_assert_int_eq(series_define(&def, &link, &policy), 0);
+	ck_assert_int_eq(series_define(&def, &link, &series_policy_default), 0);
 	ck_assert_int_eq(rrdfile_create(path, &def, NOW - 6010, why, sizeof why), 0);
 	for (int i = 0; i < 600; i++) {
 		rows[i].t = NOW - 6000 + 10 * i;

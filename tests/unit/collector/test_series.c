@@ -7,8 +7,6 @@
 #include "collector/series.h"
 #include "tests/unit/collector/peer.h"
 
-static const struct series_policy policy = { .detail_s = { 86400, 43200, 21600 } };
-
 static Linkwatch__Pb__Link
 link_of(uint32_t probe, uint32_t step_ms, uint32_t class)
 {
@@ -51,7 +49,7 @@ START_TEST(every_span_has_its_rows)
 			struct series_def d;
 			size_t bytes = 0;
 
-			ck_assert_int_eq(series_define(&d, &l, &policy), 0);
+			ck_assert_int_eq(series_define(&d, &l, &series_policy_default), 0);
 			ck_assert_uint_eq(d.ds_n, 9);
 			ck_assert_uint_le(d.heartbeat_s, 2 * d.step_s);
 			ck_assert_uint_le(d.rra_n, SERIES_RRA_MAX);
@@ -67,7 +65,7 @@ START_TEST(every_span_has_its_rows)
 			}
 			for (size_t r = 0; r < d.rra_n; r++)
 				bytes += d.rra[r].rows * d.ds_n * 8;
-			ck_assert_uint_lt(bytes, 4 * 1024 * 1024);
+			ck_assert_uint_lt(bytes, 8 * 1024 * 1024);
 		}
 }
 END_TEST
@@ -78,26 +76,26 @@ START_TEST(snmp_has_what_it_reads)
 	char *oids[] = { (char *)"1.3.6.1", (char *)"1.3.6.2" };
 	struct series_def d;
 
-	ck_assert_int_eq(series_define(&d, &l, &policy), -EINVAL);
+	ck_assert_int_eq(series_define(&d, &l, &series_policy_default), -EINVAL);
 	l.interface = (char *)"eth0";
-	ck_assert_int_eq(series_define(&d, &l, &policy), 0);
+	ck_assert_int_eq(series_define(&d, &l, &series_policy_default), 0);
 	ck_assert_uint_eq(d.ds_n, 8);
 	ck_assert_int_ge(series_ds_index(&d, "in_bps"), 0);
 	ck_assert_int_eq(series_ds_index(&d, "loss"), -1);
 	l.interface = (char *)"";
 	l.alias = (char *)"uplink*";		/* found by its alias: the same series */
-	ck_assert_int_eq(series_define(&d, &l, &policy), 0);
+	ck_assert_int_eq(series_define(&d, &l, &series_policy_default), 0);
 	ck_assert_uint_eq(d.ds_n, 8);
 	l.host = true;
 	l.oid = oids;
 	l.n_oid = 2;
-	ck_assert_int_eq(series_define(&d, &l, &policy), 0);
+	ck_assert_int_eq(series_define(&d, &l, &series_policy_default), 0);
 	ck_assert_uint_eq(d.ds_n, 14);
 	ck_assert_int_ge(series_ds_index(&d, "oid1"), 0);
 	l.probe = 99;
-	ck_assert_int_eq(series_define(&d, &l, &policy), -EINVAL);
+	ck_assert_int_eq(series_define(&d, &l, &series_policy_default), -EINVAL);
 	l = link_of(PROBE_ICMP, 0, CLASS_A);
-	ck_assert_int_eq(series_define(&d, &l, &policy), -EINVAL);
+	ck_assert_int_eq(series_define(&d, &l, &series_policy_default), -EINVAL);
 }
 END_TEST
 
@@ -111,11 +109,11 @@ START_TEST(tls_adds_to_a_tcp_link_only)
 	struct series_def d;
 	double v[SERIES_DS_MAX];
 
-	ck_assert_int_eq(series_define(&d, &l, &policy), 0);
+	ck_assert_int_eq(series_define(&d, &l, &series_policy_default), 0);
 	ck_assert_uint_eq(d.ds_n, 9);
 	series_values(&d, &s, v);	/* of when the link had tls: no harm */
 	l.tls = true;
-	ck_assert_int_eq(series_define(&d, &l, &policy), 0);
+	ck_assert_int_eq(series_define(&d, &l, &series_policy_default), 0);
 	ck_assert_uint_eq(d.ds_n, 11);
 	ck_assert_int_eq(series_ds_index(&d, "tls_s"), 9);
 	ck_assert_int_eq(series_ds_index(&d, "cert_days"), 10);
@@ -128,7 +126,7 @@ START_TEST(tls_adds_to_a_tcp_link_only)
 	series_values(&d, &s, v);
 	ck_assert(!isnan(v[4]) && isnan(v[9]) && isnan(v[10]));
 	l.probe = PROBE_ICMP;
-	ck_assert_int_eq(series_define(&d, &l, &policy), 0);
+	ck_assert_int_eq(series_define(&d, &l, &series_policy_default), 0);
 	ck_assert_uint_eq(d.ds_n, 9);
 }
 END_TEST
@@ -141,7 +139,7 @@ START_TEST(values_are_what_was_measured_or_nothing)
 	struct series_def d;
 	double v[SERIES_DS_MAX];
 
-	series_define(&d, &l, &policy);
+	series_define(&d, &l, &series_policy_default);
 	series_values(&d, &s, v);
 	ck_assert_double_eq_tol(v[0], 0.25, 1e-12);
 	ck_assert_double_eq_tol(v[series_ds_index(&d, "rtt_min")], 0.001, 1e-12);
@@ -173,7 +171,7 @@ START_TEST(odd_values_become_unknown)
 	double v[SERIES_DS_MAX];
 
 	l.interface = (char *)"eth0";
-	series_define(&d, &l, &policy);
+	series_define(&d, &l, &series_policy_default);
 	for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
 		s.value[0] = (struct sample_value){ .role = ROLE_IN_BPS, .value = odd[i] };
 		series_values(&d, &s, v);
@@ -193,7 +191,7 @@ START_TEST(slots_follow_the_grid)
 	struct series_def d;
 	int64_t first, last, base = 1768000000;		/* divisible by 10 */
 
-	series_define(&d, &l, &policy);
+	series_define(&d, &l, &series_policy_default);
 	s.start_ns = base * NS_PER_S;
 	ck_assert_int_eq(series_slots(&d, &s, &first, &last), 0);
 	ck_assert(first == base + 10 && last == base + 10);
@@ -225,7 +223,7 @@ START_TEST(times_that_no_file_may_see)
 	struct series_def d;
 	int64_t first, last;
 
-	series_define(&d, &l, &policy);
+	series_define(&d, &l, &series_policy_default);
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		s.start_ns = bad[i];
 		ck_assert_int_eq(series_slots(&d, &s, &first, &last), -ERANGE);

@@ -204,6 +204,29 @@ START_TEST(sessions_are_followed)
 }
 END_TEST
 
+START_TEST(counts_outlive_a_plan)
+{
+	struct live *l = with_plan(yaml);
+	Linkwatch__Pb__Refused m = LINKWATCH__PB__REFUSED__INIT;
+	struct conf_errors errs = { 0 };
+	Linkwatch__Pb__Plan *p;
+	struct live_counts c;
+
+	sample(l, "a1", "x", T0, 1000, 4, 4, 1, 0);
+	sample(l, "a2", "x", T0, 1000, 4, 4, 1, 0);
+	m.peer = (char *)"a1";
+	m.count = 7;
+	ck_assert_int_eq(put(l, JREC_REFUSED, T0, &m.base), 0);
+	ck_assert_int_eq(links_parse(yaml, strlen(yaml), "links.yaml", &p, &errs), 0);
+	live_plan(l, p);
+	live_counts(l, &c);
+	ck_assert_uint_eq(c.batches, 2);
+	ck_assert_uint_eq(c.samples, 2);
+	ck_assert_uint_eq(c.refused, 7);
+	live_free(l);
+}
+END_TEST
+
 START_TEST(garbage_changes_nothing)
 {
 	struct live *l = with_plan(yaml);
@@ -214,7 +237,7 @@ START_TEST(garbage_changes_nothing)
 		struct journal_record r = { .seq = 1, .type = type, .wall = { T0 }, .data = junk, .len = sizeof junk };
 
 		memset(junk, 0xff, sizeof junk);
-		if (type == JREC_BATCH || type == JREC_SESSION || type == JREC_PLAN)
+		if (type == JREC_BATCH || type == JREC_SESSION || type == JREC_PLAN || type == JREC_REFUSED)
 			ck_assert_int_eq(live_record(l, &r), -EBADMSG);
 		else
 			ck_assert_int_eq(live_record(l, &r), 0);
@@ -243,6 +266,7 @@ main(void)
 	tcase_add_test(t, unknown_names_are_ignored);
 	tcase_add_test(t, sessions_are_followed);
 	tcase_add_test(t, garbage_changes_nothing);
+	tcase_add_test(t, counts_outlive_a_plan);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

@@ -221,11 +221,35 @@ END_TEST
 
 static const char *const bad_lines[] = {
 	"zhang", "zhang:admin", "zhang:admin:", ":admin:" GOOD, "Zhang:admin:" GOOD, "../x:admin:" GOOD,
+	"zhang:vendor:" GOOD, "zhang:vendor=:" GOOD, "zhang:vendor=A云:" GOOD, "zhang:viewer=cloud-a:" GOOD,
 	"zhang:root:" GOOD, "zhang:admin:md5$1", "zhang:admin:plain", "zhang:admin:scrypt$15$8$1$" SALT,
 	"zhang:admin:scrypt$30$8$1$" SALT "$" SALT SALT, "zhang:admin:scrypt$15$99$1$" SALT "$" SALT SALT,
 	"zhang:admin:scrypt$15$8$1$0011$" SALT SALT, "zhang:admin:" GOOD "0", "zhang:admin:" GOOD ":more",
 	"a:viewer:" GOOD "\na:viewer:" GOOD,
 };
+
+START_TEST(vendors_have_an_id)
+{
+	struct user u = { .name = "li", .role = WEB_VENDOR, .vendor = "cloud-a" };
+	struct conf_errors errs = { 0 };
+	char cookie[SESSION_TOKEN_LEN + 1], *line = user_line(&u);
+	struct sessions *t = sessions_new(rng_seeded(&seed, 9), IDLE, MAX);
+	const struct session *s;
+	struct users all;
+
+	ck_assert_int_eq(strncmp(line, "li:vendor=cloud-a:scrypt$", 25), 0);
+	free(line);
+	line = (char *)"li:vendor=cloud-a:" GOOD;
+	ck_assert_int_eq(users_parse(line, strlen(line), "users", &all, &errs), 0);
+	ck_assert_int_eq(all.v[0].role, WEB_VENDOR);
+	ck_assert_str_eq(all.v[0].vendor, "cloud-a");
+	s = session_open(t, "li", all.v[0].role, all.v[0].vendor, at(0), cookie);
+	ck_assert_str_eq(s->vendor, "cloud-a");
+	ck_assert_str_eq(session_open(t, "zhang", WEB_VIEWER, "", at(0), cookie)->vendor, "");
+	users_free(&all);
+	sessions_free(t);
+}
+END_TEST
 
 START_TEST(bad_lines_are_named)
 {
@@ -320,6 +344,7 @@ main(void)
 	tcase_add_test(t, failures_make_one_wait);
 	tcase_add_test(t, limiter_is_bounded);
 	tcase_add_test(t, password_is_checked);
+	tcase_add_test(t, vendors_have_an_id);
 	tcase_add_loop_test(t, bad_lines_are_named, 0, sizeof bad_lines / sizeof *bad_lines);
 	tcase_add_test(t, passwd_writes_the_file);
 	tcase_add_test(t, passwd_refuses);

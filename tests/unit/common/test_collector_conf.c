@@ -113,7 +113,8 @@ START_TEST(the_example_is_sound)
 	ck_assert_str_eq(c->id, "main");
 	ck_assert_int_eq(c->listen.port, 7466);
 	ck_assert_int_eq(c->ingest.commit_ns, 20 * NS_PER_MS);
-	ck_assert_int_eq(c->store.detail_b_ns, 12 * 3600 * NS_PER_S);
+	ck_assert_int_eq(c->store.keep[1].detail_ns, 12 * 3600 * NS_PER_S);
+	ck_assert_int_eq(c->store.keep[2].hours_ns, 40 * 86400 * NS_PER_S);
 	ck_assert_int_eq(c->log_level, LOG_NOTICE);
 	ck_assert_int_eq(c->web.language, WEB_ZH);
 	ck_assert(c->journal.reader_share > 0.24 && c->journal.reader_share < 0.26);
@@ -140,7 +141,8 @@ START_TEST(what_the_example_shows_as_default_is_the_default)
 	free(full->user);
 	free(full->listen.crl);
 	free(full->web.control);
-	full->user = full->listen.crl = full->web.control = NULL;
+	free(full->web.tokens);
+	full->user = full->listen.crl = full->web.control = full->web.tokens = NULL;
 	conf_print(&collector_schema, plain, fa);
 	conf_print(&collector_schema, full, fb);
 	fclose(fa);
@@ -220,6 +222,8 @@ START_TEST(wrong_ones_are_told)
 	expect("id: main\nlinks: l.yaml\nlisten: {ca: a, cert: b, key: nowhere.key}\n" WEB, "nowhere.key");
 	expect("id: main\nlinks: l.yaml\nlisten: {ca: a, cert: b, key: pki/web.key, port: 70000}\n" WEB, "port");
 	expect("", "id");
+	expect(HEAD "web: {cert: a, key: pki/web.key, users: u, metrics_from: [10.0.0.0/8, 10.0.0.1/8]}\n",
+	     "'10.0.0.1/8' of 'metrics_from'");
 	expect("- a\n- b\n", "c.yaml:1:1");
 	/* All of them in one run. */
 	expect("id: Main\nfoo: 1\nlisten: {port: -1}\n" WEB, "foo");
