@@ -29,6 +29,7 @@ struct http_server {
 	SSL_CTX *ctx;
 	int ex_index;
 	int max_conns, max_of_address;
+	int admitted;
 	struct http_server_stat stat;
 	struct http_conn *head;
 	uint16_t port;
@@ -40,7 +41,7 @@ struct http_conn {
 	struct http_server *server;
 	struct bufferevent *bev;	/* evhttp's */
 	struct event *deadline;
-	bool known;			/* peer was looked at */
+	bool looked_at, admitted;
 	uint8_t peer[16];		/* an IPv4 address, or the first half of an IPv6 one */
 	struct http_conn *next, **at;
 };
@@ -87,7 +88,6 @@ learn_peer(struct http_conn *c, evutil_socket_t fd)
 		memcpy(c->peer, mapped, sizeof mapped);
 		memcpy(c->peer + 12, &((struct sockaddr_in *)&ss)->sin_addr, 4);
 	}
-	c->known = true;
 	return true;
 }
 
@@ -98,22 +98,25 @@ admit(struct http_conn *c, evutil_socket_t fd)
 	struct http_server *s = c->server;
 	int same = 0;
 
+	c->looked_at = true;
 	if (!learn_peer(c, fd))
 		return false;
 	for (const struct http_conn *o = s->head; o != NULL; o = o->next)
-		same += o->known && memcmp(o->peer, c->peer, sizeof c->peer) == 0;
-	if (s->stat.conns > s->max_conns) {
+		same += o->admitted && memcmp(o->peer, c->peer, sizeof c->peer) == 0;
+	if (s->admitted >= s->max_conns) {
 		s->stat.over_cap++;
 		log_limited(LOG_WARNING, "web-cap", 2, "web: more than %d connections: closed",
 		    s->max_conns);
 		return false;
 	}
-	if (same > s->max_of_address) {
+	if (same >= s->max_of_address) {
 		s->stat.over_address++;
 		log_limited(LOG_WARNING, "web-peer", 2, "web: more than %d connections of one address:"
 		    " closed", s->max_of_address);
 		return false;
 	}
+	c->admitted = true;
+	s->admitted++;
 	set_deadline(c, HTTP_REQUEST_S);
 	return true;
 }
@@ -122,7 +125,7 @@ static void
 deadline_passed(evutil_socket_t fd, short what, void *arg)
 {
 	struct http_conn *c = arg;
-	bool young = !c->known;
+	bool young = !c->looked_at;
 
 	(void)fd;
 	(void)what;
@@ -149,6 +152,7 @@ conn_freed(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void
 	if (c == NULL)
 		return;
 	c->server->stat.conns--;
+	c->server->admitted -= c->admitted;
 	*c->at = c->next;
 	if (c->next != NULL)
 		c->next->at = c->at;

@@ -439,8 +439,8 @@ understand(struct web_req *q)
 		web_fail(q, 405, "method", "不支持该请求方法", "this method is not supported");
 	} else if (header(q, "Transfer-Encoding") != NULL) {
 		web_fail(q, 411, "length", "请求须注明长度", "a request must tell its length");
-	} else if (header_count(q, "Host") > 1 || header_count(q, "Cookie") > 1) {
-		web_fail(q, 400, "header", "请求头重复", "a header stands twice");
+	} else if (header_count(q, "Host") != 1 || header_count(q, "Cookie") > 1) {
+		web_fail(q, 400, "header", "请求头缺失或重复", "a header is missing or stands twice");
 	} else if (path == NULL || http_path_parse(&q->path, path) != 0) {
 		web_fail(q, 400, "path", "地址不正确", "this is no proper address");
 	} else if (http_params_parse(&q->query, query, query != NULL ? strlen(query) : 0) != 0 ||

@@ -216,6 +216,24 @@ take_error(struct live_agent *a, const char *why, int64_t at_ns)
 }
 
 static int
+take_refused(struct live *l, const struct journal_record *r)
+{
+	Linkwatch__Pb__Refused *m = linkwatch__pb__refused__unpack(NULL, r->len, r->data);
+	struct live_agent *a;
+
+	if (m == NULL)
+		return -EBADMSG;
+	l->counts.refused += m->count;
+	a = hashmap_get(l->by_agent, m->peer);
+	if (a != NULL) {
+		take_error(a, m->reason, m->at_ns);
+		a->changed = ++l->changed;
+	}
+	linkwatch__pb__refused__free_unpacked(m, NULL);
+	return 0;
+}
+
+static int
 take_session(struct live *l, const struct journal_record *r)
 {
 	Linkwatch__Pb__Session *s = linkwatch__pb__session__unpack(NULL, r->len, r->data);
@@ -238,24 +256,6 @@ take_session(struct live *l, const struct journal_record *r)
 		a->changed = ++l->changed;
 	}
 	linkwatch__pb__session__free_unpacked(s, NULL);
-	return 0;
-}
-
-static int
-take_refused(struct live *l, const struct journal_record *r)
-{
-	Linkwatch__Pb__Refused *m = linkwatch__pb__refused__unpack(NULL, r->len, r->data);
-	struct live_agent *a;
-
-	if (m == NULL)
-		return -EBADMSG;
-	l->counts.refused += m->count;
-	a = hashmap_get(l->by_agent, m->peer);
-	if (a != NULL) {
-		take_error(a, m->reason, m->at_ns);
-		a->changed = ++l->changed;
-	}
-	linkwatch__pb__refused__free_unpacked(m, NULL);
 	return 0;
 }
 
