@@ -79,6 +79,8 @@ class Tests:
 
     def test_00_pictures_are_kept(self):
         """tests/web/shots has each page in both languages and themes, whole and not blank (`make shots` draws them anew)."""
+        if self.shots:
+            return
         kept = os.path.join(os.path.dirname(os.path.abspath(__file__)), "shots")
         wanted = {"%s-%s-%s.webp" % (p, lang, theme) for p in PAGES for lang in ("zh", "en") for theme in ("light", "dark")}
         check(wanted <= set(os.listdir(kept)), "missing: %r" % sorted(wanted - set(os.listdir(kept))))
@@ -312,7 +314,7 @@ class Tests:
         self.b.click("form[data-act='note'] button")
         self.b.wait("return document.querySelector('.timeline').innerText.includes(%s)" % json.dumps(note),
                     "the note in the time line")
-        if "LINKWATCH_MEND" in os.environ:
+        if "LINKWATCH_MEND" in os.environ and not self.shots:
             self.handle_incident()
 
     def act(self, name, state=None):
