@@ -243,7 +243,7 @@ web_api_incident_act(struct web_req *q)
 	};
 	static const char *const texts[] = { "note", "eta", "cause", "root-cause", "responsible", "measure",
 		"grade-final" };
-	size_t n_texts = q->who.role == WEB_VENDOR ? 2 : sizeof texts / sizeof *texts;
+	const size_t n_texts = sizeof texts / sizeof *texts, n_answers = 2;	/* those of an answer come first */
 	json_int_t number = incident_number(q);
 	const char *cmd = NULL;
 	bool may = true;
@@ -256,6 +256,8 @@ web_api_incident_act(struct web_req *q)
 		cmd = commands[i].cmd;
 		may = commands[i].vendor || q->who.role != WEB_VENDOR;
 	}
+	for (size_t i = n_answers; i < n_texts && q->who.role == WEB_VENDOR; i++)
+		may &= http_param(&q->form, texts[i]) == NULL || *http_param(&q->form, texts[i]) == '\0';
 	if (number == 0 || cmd == NULL) {
 		web_fail(q, 404, "not-found", "没有这个操作", "there is no such action");
 		return;

@@ -348,7 +348,7 @@ class Tests:
         for who, body, extra, status in (
                 ("duty", "note=x", "", 200), ("duty", "note=x&odd=1", "", 400), ("duty", "note=x", "?odd=1", 400),
                 ("duty", "version=x", "", 400), ("duty", "note=", "", 400), ("duty", "note=" + "x" * 9000, "", 400),
-                ("guest", "note=x", "", 403), ("li", "note=x&cause=mine", "", 200)):
+                ("guest", "note=x", "", 403), ("li", "note=x&cause=", "", 200), ("li", "note=x&cause=101", "", 403)):
             c = self.users[who]
             got = c.ask("POST", "/api/incident/%d/note%s" % (number, extra), body, {**FORM, "X-CSRF-Token": c.csrf()})
             self.valid(op, got, "%s %s" % (who, body[:20]))
@@ -392,6 +392,22 @@ class Tests:
             check(got[0] == status, "end of %s gives %d" % (n, got[0]))
         check(other.ask("GET", "/api/status")[0] == 401, "the session goes on")
         wait_for(lambda: stream.read() and stream.ended, why="the end of the stream")
+
+    def test_79_a_user_moves(self):
+        """H18: a session ends when its user's vendor changes; then he sees the other one's things and no more of the first's."""
+        with open(self.own.dir + "/users") as f:
+            text = f.read()
+        with open(self.own.dir + "/users", "w") as f:
+            f.write(text.replace("li:vendor=cloud-a:", "li:vendor=cloud-b:"))
+        stream = Stream(self.li, {"Cookie": self.li.cookie})
+        wait_for(lambda: b"retry:" in stream.read())
+        self.own.web.send_signal(signal.SIGHUP)
+        wait_for(lambda: self.li.ask("GET", "/api/status")[0] == 401, why="the end of the session")
+        wait_for(lambda: stream.read() and stream.ended, why="the end of the stream")
+        check(self.users["guest"].ask("GET", "/api/status")[0] == 200, "another's session")
+        check(self.li.log_in("li")[0] == 303, "the new log-in")
+        check({l["vendor"] for l in json.loads(self.li.ask("GET", "/api/links")[2])["links"]} == {"cloud-b"}, "links")
+        check(self.li.ask("GET", "/api/link/%s/%s" % OWN)[0] == 404 and self.li.ask("GET", "/api/link/%s/%s" % FOREIGN)[0] == 200, "a link")
 
     # --------------------------------------------------------------- figures
 
