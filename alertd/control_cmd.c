@@ -391,6 +391,7 @@ static const struct control_row {
 	{ "incident.set", USER_OPERATOR, true, false, cmd_incident_act },
 	{ "incident.grade", USER_OPERATOR, true, false, cmd_incident_act },
 	{ "incident.hold", USER_OPERATOR, true, false, cmd_incident_act },
+	{ "incident.resume", USER_OPERATOR, true, false, cmd_incident_act },
 	{ "incident.close", USER_OPERATOR, true, false, cmd_incident_act },
 	{ "incident.reopen", USER_OPERATOR, true, false, cmd_incident_act },
 	{ "incident.cancel", USER_OPERATOR, true, false, cmd_incident_act },

@@ -3,7 +3,7 @@
  */
 #include "collector/admit.h"
 
-#include <openssl/sha.h>
+#include <openssl/evp.h>
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,6 +22,13 @@ admit_new(const struct admit_limits *limits)
 	struct admit *a = xcalloc(1, sizeof *a);
 
 	a->limits = *limits;
+	a->space = batch_space_new();
+	a->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	a->digest = EVP_MD_CTX_new();
+	if (a->sha256 == NULL || a->digest == NULL || EVP_DigestInit_ex(a->digest, a->sha256, NULL) != 1) {
+		fputs("SHA-256 is not to be had\n", stderr);
+		abort();
+	}
 	return a;
 }
 
@@ -55,6 +62,9 @@ admit_free(struct admit *a)
 	if (a == NULL)
 		return;
 	admit_clear(a);
+	batch_space_free(a->space);
+	EVP_MD_CTX_free(a->digest);
+	EVP_MD_free(a->sha256);
 	free(a);
 }
 
@@ -226,12 +236,16 @@ admit_durable(const struct admit *a, const char *agent, const uint8_t boot[BOOT_
 }
 
 uint64_t
-admit_hash(const uint8_t *bytes, size_t len)
+admit_hash(const struct admit *a, const uint8_t *bytes, size_t len)
 {
-	uint8_t md[SHA256_DIGEST_LENGTH];
+	uint8_t md[EVP_MAX_MD_SIZE];
 	uint64_t h;
 
-	SHA256(bytes, len, md);
+	if (EVP_DigestInit_ex(a->digest, NULL, NULL) != 1 || EVP_DigestUpdate(a->digest, bytes, len) != 1 ||
+	    EVP_DigestFinal_ex(a->digest, md, NULL) != 1) {
+		fputs("SHA-256 failed\n", stderr);
+		abort();
+	}
 	memcpy(&h, md, sizeof h);
 	return h != 0 ? h : 1;
 }
@@ -335,7 +349,8 @@ judge_number(const struct admit_numbering *nb, uint64_t seq, uint64_t hello_firs
  * protocol?  That collector stopped before it could acknowledge, and this one took its place.
  */
 static bool
-is_other_form(const struct admit_numbering *nb, uint64_t seq, const uint8_t *bytes, size_t len)
+is_other_form(const struct admit *a, const struct admit_numbering *nb, uint64_t seq, const uint8_t *bytes,
+    size_t len)
 {
 	uint8_t *plain;
 	size_t n;
@@ -343,7 +358,7 @@ is_other_form(const struct admit_numbering *nb, uint64_t seq, const uint8_t *byt
 
 	if (batch_to_plain(bytes, len, &plain, &n) != 0)
 		return false;
-	same = admit_hash(plain, n) == nb->hash[seq % ADMIT_HASHES];
+	same = admit_hash(a, plain, n) == nb->hash[seq % ADMIT_HASHES];
 	free(plain);
 	return same;
 }
@@ -418,7 +433,7 @@ judge(const struct admit *a, const char *agent, const uint8_t boot[BOOT_ID_LEN],
 	r->seq = b->seq;
 	nb = admit_numbering_find(a, agent, boot);
 	judge_number(nb, b->seq, hello_first, b, r);
-	if (r->forked && is_other_form(nb, b->seq, bytes, len)) {
+	if (r->forked && is_other_form(a, nb, b->seq, bytes, len)) {
 		r->verdict = ADMIT_REPEAT;
 		r->forked = r->drop = false;
 	}
@@ -445,13 +460,12 @@ admit_batch(const struct admit *a, const char *agent, const uint8_t boot[BOOT_ID
 	Linkwatch__Pb__Batch *b = NULL;
 
 	memset(r, 0, sizeof *r);
-	r->hash = admit_hash(bytes, len);
+	r->hash = admit_hash(a, bytes, len);
 	if (len <= ADMIT_BATCH_MAX)
-		b = batch_unpack(bytes, len);
+		b = batch_unpack_into(a->space, bytes, len);
 	if (b == NULL) {
 		judge_garbage(a, agent, boot, first_seq, bytes, len, r);
 		return;
 	}
 	judge(a, agent, boot, first_seq, b, bytes, len, now, r);
-	linkwatch__pb__batch__free_unpacked(b, NULL);
 }

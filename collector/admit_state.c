@@ -229,7 +229,7 @@ replay_batch(struct admit *a, const struct journal_record *r)
 		return;
 	if (id_is_valid(sb->agent) && admit_peek(sb->batch.data, sb->batch.len, boot, &seq) &&
 	    seq <= INT64_MAX)
-		admit_took(a, sb->agent, boot, seq, admit_hash(sb->batch.data, sb->batch.len));
+		admit_took(a, sb->agent, boot, seq, admit_hash(a, sb->batch.data, sb->batch.len));
 	linkwatch__pb__stored_batch__free_unpacked(sb, NULL);
 }
 

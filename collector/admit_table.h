@@ -31,6 +31,9 @@ struct admit {
 	struct admit_limits limits;
 	struct table agents;		/* struct admit_agent */
 	uint64_t tick;
+	struct batch_space *space;	/* owned: of the batch that is being judged */
+	struct evp_md_st *sha256;	/* owned, as is its context: fetched once */
+	struct evp_md_ctx_st *digest;
 };
 
 /* The entry of an agent, made if it is new. */
@@ -41,7 +44,7 @@ struct admit_numbering *admit_numbering_find(const struct admit *, const char *a
 /* Made if it is new; the one unused for longest goes for it. */
 struct admit_numbering *admit_numbering_of(struct admit *, const char *agent,
     const uint8_t boot[BOOT_ID_LEN]);
-uint64_t admit_hash(const uint8_t *bytes, size_t len);
+uint64_t admit_hash(const struct admit *, const uint8_t *bytes, size_t len);
 /* Reads boot id and number off the front of a packed Batch without unpacking it. */
 bool admit_peek(const uint8_t *p, size_t n, uint8_t boot[BOOT_ID_LEN], uint64_t *seq);
 /* Forgets everything. */

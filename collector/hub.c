@@ -206,6 +206,8 @@ hub_open(struct hub **out, const struct hub_opts *opts, char *why, size_t n)
 	h->o = *opts;
 	if (h->o.window == 0)
 		h->o.window = 256;
+	if (h->o.pending_max == 0)
+		h->o.pending_max = 16 * 1024 * 1024;
 	if (h->o.hello_ns == 0)
 		h->o.hello_ns = 10 * NS_PER_S;
 	if (h->o.version_max == 0) {
@@ -260,6 +262,7 @@ hub_stop(struct hub *h)
 void
 hub_close(struct hub *h, bool clean)
 {
+	struct agent_quota *aq;
 	struct session *s;
 
 	if (h == NULL)
@@ -277,6 +280,9 @@ hub_close(struct hub *h, bool clean)
 	refusals_fini(h);
 	table_fini(&h->conns);
 	table_fini(&h->agents);
+	for (size_t i = 0; (aq = table_next(&h->quotas, &i)) != NULL;)
+		free(aq);
+	table_fini(&h->quotas);
 	admit_free(h->admit);
 	journal_close(h->journal);
 	parts_free(h->parts);
@@ -440,6 +446,24 @@ hub_commit(struct hub *h)
 	return r;
 }
 
+/* Whose buckets are full, and who has no session, is as if it had never been here. */
+static void
+forget_quotas(struct hub *h)
+{
+	struct agent_quota *aq, *idle[64];
+	size_t n = 0, i = 0;
+
+	while (n < sizeof idle / sizeof idle[0] && (aq = table_next(&h->quotas, &i)) != NULL) {
+		if (aq->conns > 0)
+			continue;
+		quota_refill(&aq->q, &h->o.quota, clock_mono(h->o.clock));
+		if (quota_is_full(&aq->q, &h->o.quota))
+			idle[n++] = aq;
+	}
+	while (n > 0)
+		free(table_dels(&h->quotas, idle[--n]->id));
+}
+
 void
 hub_tick(struct hub *h)
 {
@@ -453,6 +477,7 @@ hub_tick(struct hub *h)
 	for (i = 0; i < n; i++)
 		session_tick(all[i]);
 	free(all);
+	forget_quotas(h);
 	if (h->stalled)
 		return;
 	refusals_tick(h, false);
@@ -533,9 +558,10 @@ hub_stat(const struct hub *h, struct hub_stat *st)
 	*st = h->stat;
 	st->sessions = h->conns.n;
 	st->agents = h->agents.n;
-	st->feeds = 0;
+	st->feeds = st->throttled = 0;
 	for (size_t i = 0; (s = table_next(&h->conns, &i)) != NULL;)
-		st->feeds += s->feed != NULL && feed_is_started(s->feed);
+		st->feeds += s->feed != NULL && feed_is_started(s->feed),
+		    st->throttled += s->throttled;
 }
 
 struct journal *

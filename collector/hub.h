@@ -19,6 +19,13 @@ enum session_state {
 
 struct pending_refusal { uint64_t seq; uint32_t code; char why[192]; };
 
+/* Of an agent that is connected, or whose buckets are not full yet. */
+struct agent_quota {
+	struct quota q;
+	char id[ID_MAX + 1];
+	unsigned conns;
+};
+
 struct session {
 	struct hub *hub;		/* borrowed */
 	struct conn *conn;
@@ -36,6 +43,8 @@ struct session {
 	size_t refusals;
 	double credit;			/* of frames other than batches and feed acks */
 	struct mono credit_at;
+	struct agent_quota *quota;	/* borrowed; role agent, known to the plan: else NULL */
+	bool throttled;			/* not read: its quota is used up */
 	double mercy;			/* bad batches that are still borne */
 	struct feed *feed;		/* owned; role alertd only */
 };
@@ -56,6 +65,7 @@ struct hub {
 	struct table conns;		/* struct session, by conn pointer */
 	struct table agents;		/* struct session of each agent that is up */
 	struct table refusals;		/* struct refusal_count */
+	struct table quotas;		/* struct agent_quota, by agent */
 	Linkwatch__Pb__Plan *plan;	/* owned; NULL: none yet */
 	struct parts *parts;		/* owned: of plan */
 	uint64_t checkpoint_seq;	/* records before it are in the checkpoint */

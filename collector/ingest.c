@@ -219,6 +219,9 @@ open_hub(struct ingest *in, char *why, size_t n)
 	struct hub_opts o = {
 		.clock = in->clock, .admit = { .past_ns = c->past_ns, .future_ns = c->future_ns },
 		.segment_bytes = (uint64_t)in->conf->journal.segment_bytes, .window = (uint32_t)c->window,
+		.quota = { .bytes = (double)c->agent_bytes, .batches = (double)c->agent_batches,
+		    .samples = (double)c->agent_samples, .sessions = (double)c->agent_sessions },
+		.pending_max = (uint64_t)c->pending_bytes,
 		.reload = on_reload, .dirty = on_dirty, .hurry = on_hurry, .arg = in,
 	};
 	char *dir = collector_conf_path(in->conf, "journal"), *errors = NULL;

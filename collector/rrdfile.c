@@ -258,6 +258,9 @@ write_rows(int fd, const struct stat *st, uint8_t *head, const struct series_def
 
 	for (a->late = 0; rows.n > 0 && rows.t[0] <= a->last; a->late++)
 		rows.t++, rows.v += d->ds_n, rows.n--;
+	if (a->last < a->written)
+		return say(why, n, -EBADMSG, "another file lies there: it ends at %" PRId64 ", not %" PRId64, a->last,
+		    a->written);
 	if (a->late > 0 && a->repeat_is_stale)
 		return say(why, n, -ERANGE, "it holds rows up to %" PRId64 " already", a->last);
 	if (rows.n == 0)

@@ -29,6 +29,7 @@ struct rrd_append {
 	struct rrd_rows rows;		/* in: ascending; those not later than the file's last are left out */
 	int64_t now;			/* in: seconds */
 	struct rrd_note *note;		/* in: or NULL */
+	int64_t written;		/* in: its last row must not be before this; 0: whatever */
 	bool repeat_is_stale;		/* in: a row that is not later than the last is -ERANGE instead */
 	int64_t last;			/* out: stamp of the last row before */
 	size_t late;			/* out: rows left out */
@@ -45,7 +46,7 @@ int rrdfile_check(const char *path, const struct series_def *, int64_t now, int6
 int rrdfile_create(const char *path, const struct series_def *, int64_t start, char *why, size_t n);
 /*
  * Checks as rrdfile_check() and appends, by one opening.  Besides its errors: -EAGAIN, another process has
- * locked it; -EINVAL, a row off the grid or behind 2099.
+ * locked it; -EINVAL, a row off the grid or behind 2099.  A file that lost rows is -EBADMSG.
  */
 int rrdfile_append(const char *path, const struct series_def *, struct rrd_append *, char *why, size_t n);
 /*

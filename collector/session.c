@@ -22,7 +22,7 @@
 #define MERCY_MAX 60.0
 #define RETRY_MS 2000
 #define RETRY_STRANGER_MS 60000
-#define PENDING_MAX (32 * 1024 * 1024)	/* bytes that may wait for a full disk */
+#define AGENT_CONNS 3			/* one that is up, one that replaces it, one more */
 #define TEXT_MAX 200			/* of strings that a peer sent, in records and logs */
 #define PLAN_RESULT_ROOM (256 * 1024)	/* bytes of refused links that one record takes */
 
@@ -61,6 +61,8 @@ session_gone(struct session *s, const char *why)
 	if (s->peer.role == ROLE_AGENT && table_gets(&h->agents, s->peer.id) == s)
 		table_dels(&h->agents, s->peer.id);
 	table_del(&h->conns, &s->conn, sizeof(s->conn));
+	if (s->quota != NULL)
+		s->quota->conns--;
 	if (s->state == SESSION_UP) {
 		log_notice("%s=%s: session ended: %s", role_name(s->peer.role), s->peer.id, why);
 		journal_session(s, false, "", why);
@@ -131,6 +133,41 @@ refill(struct session *s)
 	s->mercy += dt * MERCY_RATE;
 	if (s->mercy > MERCY_MAX)
 		s->mercy = MERCY_MAX;
+}
+
+/* The agent's buckets; made when they are asked for. */
+static struct agent_quota *
+quota_of(struct hub *h, const char *id)
+{
+	struct agent_quota *aq = table_gets(&h->quotas, id);
+
+	if (aq == NULL) {
+		aq = xcalloc(1, sizeof *aq);
+		snprintf(aq->id, sizeof aq->id, "%s", id);
+		quota_init(&aq->q, &h->o.quota, clock_mono(h->o.clock));
+		table_puts(&h->quotas, aq->id, aq);
+	}
+	return aq;
+}
+
+/* Is it to be read?  Over its quota it is not, until a tick finds it good again. */
+static void
+throttle(struct session *s)
+{
+	struct hub *h = s->hub;
+	bool good;
+
+	if (s->quota == NULL)
+		return;
+	quota_refill(&s->quota->q, &h->o.quota, clock_mono(h->o.clock));
+	good = quota_is_good(&s->quota->q, &h->o.quota);
+	if (good == !s->throttled)
+		return;
+	s->throttled = !good;
+	conn_pause(s->conn, s->throttled);
+	if (s->throttled)
+		log_limited(LOG_NOTICE, s->peer.id, 1, "agent=%s: sends more than its share: read no "
+		    "faster than it may", s->peer.id);
 }
 
 /* --------------------------------------------------------------- what to say */
@@ -210,6 +247,7 @@ session_tick(struct session *s)
 		return;
 	}
 	refill(s);
+	throttle(s);
 	if (s->feed != NULL) {
 		feed_tick(s->feed, now);
 		session_pump(s);
@@ -241,7 +279,7 @@ check_agent_hello(struct session *s, const Linkwatch__Pb__Hello *m, char *why, s
 		snprintf(why, n, "hello with batches %" PRIu64 " to %" PRIu64, m->first_seq, m->next_seq);
 		return REFUSE_MALFORMED;
 	}
-	if (!admit_knows(s->hub->admit, s->peer.id)) {
+	if (s->quota == NULL) {
 		snprintf(why, n, "agent '%s' is not in links.yaml", s->peer.id);
 		return REFUSE_UNKNOWN_PEER;
 	}
@@ -273,6 +311,12 @@ greet_agent(struct session *s, const Linkwatch__Pb__Hello *m, const char *softwa
 	struct hub *h = s->hub;
 	struct session *older = table_gets(&h->agents, s->peer.id);
 
+	quota_refill(&s->quota->q, &h->o.quota, clock_mono(h->o.clock));
+	if (!quota_session(&s->quota->q, &h->o.quota)) {
+		turn_away(s, REFUSE_RATE, "too many sessions of this agent within a minute",
+		    RETRY_STRANGER_MS);
+		return;
+	}
 	memcpy(s->boot, m->boot_id.data, BOOT_ID_LEN);
 	s->first_seq = m->first_seq > 0 ? m->first_seq : 1;
 	s->plan_revision = m->plan_revision;
@@ -401,8 +445,12 @@ static void
 take_batch(struct session *s, const struct admit_result *r, const uint8_t *p, size_t n)
 {
 	struct hub *h = s->hub;
-	int e = h->stat.pending > PENDING_MAX ? -ENOBUFS : append_batch(s, p, n);
+	int e;
 
+	/* The loop reads nobody while the disk is busy, and so a slow disk slows the agents down. */
+	if (h->stat.pending >= h->o.pending_max && !h->stalled)
+		hub_commit(h);
+	e = append_batch(s, p, n);
 	if (e != 0) {
 		session_end(s, REFUSE_BUSY, "the journal takes nothing now", RETRY_MS);
 		return;
@@ -427,6 +475,8 @@ on_batch(struct session *s, const uint8_t *p, size_t n)
 	if (2 * s->inflight >= h->o.window)
 		hub_hurry(h);
 	admit_batch(h->admit, s->peer.id, s->boot, s->first_seq, p, n, clock_wall(h->o.clock), &r);
+	quota_spend(&s->quota->q, n, r.samples);
+	throttle(s);
 	switch (r.verdict) {
 	case ADMIT_TAKE:
 		take_batch(s, &r, p, n);
@@ -637,6 +687,14 @@ on_opened(void *arg, struct conn *conn, const struct identity *peer)
 	s->credit = CREDIT_MAX;
 	s->mercy = MERCY_MAX;
 	table_put(&h->conns, &conn, sizeof(conn), s);
+	if (peer->role == ROLE_AGENT && admit_knows(h->admit, peer->id)) {
+		s->quota = quota_of(h, peer->id);
+		s->quota->conns++;
+	}
+	if (s->quota != NULL && s->quota->conns > AGENT_CONNS) {
+		turn_away(s, REFUSE_RATE, "too many connections of this agent", RETRY_STRANGER_MS);
+		return;
+	}
 	if (peer->role != ROLE_AGENT && peer->role != ROLE_ALERTD) {
 		snprintf(why, sizeof why, "a certificate of role %s has no business here",
 		    role_name(peer->role));

@@ -14,6 +14,8 @@
  *     (REFUSAL with drop) uses up its number: the REFUSAL comes before the ACK
  *     that covers it.
  *   - REFUSAL with seq 0 speaks of the session, which then ends.
+ *   - Who sends more than its quota (quota.h) is not read for a while; who begins too many sessions is
+ *     refused (REFUSE_RATE), as is a fourth connection at a time.
  *   - More than `window` batches without ACK end the session (REFUSE_RATE).
  *   - PAUSE: the journal cannot take more (full disk): keep what you have.
  *     RESUME follows; batches sent before PAUSE was seen are not lost by it.
@@ -26,6 +28,7 @@
 #pragma once
 
 #include "collector/admit.h"
+#include "collector/quota.h"
 #include "common/clock.h"
 #include "common/conn.h"
 #include "common/disk.h"
@@ -39,6 +42,8 @@ struct hub_opts {
 	struct admit_limits admit;
 	uint64_t segment_bytes;		/* journal_opts */
 	uint32_t window;		/* batches in flight; 0: 256 */
+	struct quota_limits quota;	/* of each agent */
+	uint64_t pending_max;		/* bytes that may wait for hub_commit(): it is called beyond; 0: 16 MiB */
 	uint32_t version_min, version_max;	/* 0: what this build speaks */
 	int64_t hello_ns;		/* HELLO must come within; 0: 10 s */
 	/* RELOAD came from alertd: read links.yaml, call hub_plan(). 0 and *revision, or -errno and errors
@@ -56,6 +61,7 @@ struct hub_stat {
 	uint64_t sessions, agents, feeds;
 	uint64_t batches, repeats, refused, forked, samples;
 	uint64_t commits, pending;	/* pending: bytes that wait for hub_commit() */
+	uint64_t throttled;		/* agents that are not read now: over their quota */
 	bool stalled;
 };
 

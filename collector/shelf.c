@@ -43,6 +43,7 @@ struct shelf {
 	struct series **all;		/* the same series, in the order of the plan */
 	size_t all_n, all_cap, hand;	/* hand: where the next flush goes on */
 	struct sync *sync;		/* owned */
+	struct batch_space *space;	/* owned: of the batch that is being taken */
 	struct shelf_note note;
 	bool dirty;			/* written since the last shelf_sync_begin() */
 	bool is_after_crash;		/* of the machine */
@@ -112,6 +113,7 @@ shelf_open(struct shelf **out, const struct shelf_opts *o, bool crashed, char *w
 	*out = NULL;
 	sh->o = *o;
 	sh->policy = *o->policy;
+	sh->space = batch_space_new();
 	sh->o.policy = &sh->policy;
 	sh->o.dir = sh->dir = xstrdup(o->dir);
 	sh->dirfd = open(o->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -153,6 +155,7 @@ shelf_close(struct shelf *sh, bool clean)
 	if (sh == NULL)
 		return;
 	sync_free(sh->sync);
+	batch_space_free(sh->space);
 	for (size_t i = 0; i < sh->all_n; i++)
 		series_free(sh->all[i]);
 	free(sh->all);
@@ -377,6 +380,7 @@ move_file(struct shelf *sh, struct series *s, const char *path, int64_t upto, co
 	if (r == 0) {
 		log_notice("link=%s: RRD file moved with its history (%s)", s->name, reason);
 		sh->stat.moved++;
+		s->written = s->written < last ? s->written : last;	/* a longer step's grid may end before */
 		return 0;
 	}
 	if (r != -EBADMSG)
@@ -413,7 +417,7 @@ static int
 try_append(struct shelf *sh, struct series *s, const char *path, size_t but, bool at_once)
 {
 	struct rrd_append a = { .rows = gather_rows(&s->gather, but), .now = now_s(sh), .note = &sh->note.note,
-		.repeat_is_stale = s->is_suspect };
+		.written = s->written, .repeat_is_stale = s->is_suspect };
 	char why[256];
 	int r = rrdfile_append(path, &s->def, &a, why, sizeof why);
 
@@ -590,13 +594,11 @@ shelf_batch(struct shelf *sh, uint64_t seq, const void *data, size_t len, bool r
 	char why[128];
 
 	if (sb != NULL && id_is_valid(sb->agent))
-		b = batch_unpack(sb->batch.data, sb->batch.len);
+		b = batch_unpack_into(sh->space, sb->batch.data, sb->batch.len);
 	if (b != NULL && batch_check(b, why, sizeof why) == 0)
 		take_batch(sh, sb->agent, seq, b, rebuilding);
 	else
 		sh->stat.odd++;
-	if (b != NULL)
-		linkwatch__pb__batch__free_unpacked(b, NULL);
 	if (sb != NULL)
 		linkwatch__pb__stored_batch__free_unpacked(sb, NULL);
 }

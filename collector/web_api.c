@@ -3,14 +3,15 @@
  *
  *   status              {"version","now","ingest":{"silent","last","trouble"?},"alertd":{"up","configured",
  *                       "status":{...}|null},"links","links_seen"}; alertd's own status as control.h says
- *   links               {"now","links":[LINK...],"vendors":[{"id","code","name_zh","name_en"}...]}
+ *   links               ?agent=ID (of one agent) &curve=0 (without curves): {"now","links":[LINK...],"vendors":[
+ *                       {"id","code","name_zh","name_en"}...],"chains":[{"id","name_zh","name_en"}...]}
  *   link/AGENT/LINK     {"link":LINK,"vendors":[...],"alertd":{...}|null}; alertd: the data of its link.show
  *   series/AGENT/LINK   ?from=&to=&resolution=&cf=AVERAGE|MAX: rows of the RRD file, see graph_worker.h
  *   agents              {"agents":[AGENT...],"vendors":[...]}
  *   incidents           {"up":BOOL,"incidents":[INCIDENT...],"vendors":[...]}, newest first
  *   incident/N          the data of alertd's incident.show; 503 while it is away
- *   POST incident/N/ACT ACT one of ack, note, close, reopen, cancel; form: note, eta, version, cause,
- *                       root-cause, responsible, measure, grade-final; X-CSRF-Token; role operator.  A vendor may
+ *   POST incident/N/ACT ACT one of ack, note, set, grade, hold, resume, close, reopen, cancel; form: note, eta, version,
+ *                       cause, root-cause, responsible, measure, grade-final; X-CSRF-Token; role operator.  A vendor may
  *                       ack and note, with note, eta and version: he answers, he does not judge
  *   events              server-sent events, see web_push.c
  *
@@ -55,6 +56,26 @@ vendors_of(struct web_req *q)
 	return list;
 }
 
+/* The chains on which a link stands that the asker may see. */
+static json_t *
+chains_of(const struct web_req *q)
+{
+	const Linkwatch__Pb__Plan *p = live_current_plan(q->web->live);
+	json_t *list = json_array();
+
+	for (size_t i = 0; p != NULL && i < p->n_chain; i++) {
+		bool sees = *q->who.vendor == '\0';
+
+		for (size_t k = 0; k < p->n_link && !sees; k++)
+			sees = strcmp(p->link[k]->chain, p->chain[i]->id) == 0 &&
+			    web_sees(&q->who, p->link[k]->vendor);
+		if (sees)
+			json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "id", p->chain[i]->id,
+			    "name_zh", p->chain[i]->name_zh, "name_en", p->chain[i]->name_en));
+	}
+	return list;
+}
+
 void
 web_api_status(struct web_req *q)
 {
@@ -63,9 +84,9 @@ web_api_status(struct web_req *q)
 
 /* A link in full; its way back is named to those alone who may see that link. */
 static json_t *
-link_of(struct web_req *q, const struct live_link *k)
+link_of(struct web_req *q, const struct live_link *k, bool full)
 {
-	json_t *o = web_scope_link(q->web, web_scope(&q->who), web_json_link(q->web, k, true));
+	json_t *o = web_scope_link(q->web, web_scope(&q->who), web_json_link(q->web, k, full));
 	const struct live_link *back = live_reverse(q->web->live, k->conf);
 
 	if (back != NULL && web_sees(&q->who, back->conf->vendor))
@@ -81,12 +102,13 @@ web_api_links(struct web_req *q)
 	json_t *list = json_array();
 	size_t n;
 	struct live_link *v = live_links(q->web->live, &n);
+	const char *agent = http_param(&q->query, "agent"), *curve = http_param(&q->query, "curve");
 
 	for (size_t i = 0; i < n; i++)
-		if (web_sees(&q->who, v[i].conf->vendor))
-			json_array_append_new(list, link_of(q, &v[i]));
-	web_answer_json(q, 200, json_pack("{s:f,s:o,s:o}", "now", now_s(q->web), "links", list,
-	    "vendors", vendors_of(q)));
+		if (web_sees(&q->who, v[i].conf->vendor) && (agent == NULL || strcmp(v[i].conf->agent, agent) == 0))
+			json_array_append_new(list, link_of(q, &v[i], curve == NULL || strcmp(curve, "0") != 0));
+	web_answer_json(q, 200, json_pack("{s:f,s:o,s:o,s:o}", "now", now_s(q->web), "links", list,
+	    "vendors", vendors_of(q), "chains", chains_of(q)));
 }
 
 static void
@@ -99,7 +121,7 @@ answer_link(struct web_req *q, json_t *verdict)
 		return;
 	}
 	web_answer_json(q, 200, json_pack("{s:f,s:o,s:o,s:O?}", "now", now_s(q->web), "link",
-	    link_of(q, k), "vendors", vendors_of(q), "alertd", verdict));
+	    link_of(q, k, true), "vendors", vendors_of(q), "alertd", verdict));
 }
 
 static void
@@ -238,6 +260,8 @@ web_api_incident_act(struct web_req *q)
 {
 	static const struct { const char *act, *cmd; bool vendor; } commands[] = {
 		{ "ack", "incident.ack", true }, { "note", "incident.note", true },
+		{ "set", "incident.set", false }, { "grade", "incident.grade", false },
+		{ "hold", "incident.hold", false }, { "resume", "incident.resume", false },
 		{ "close", "incident.close", false }, { "reopen", "incident.reopen", false },
 		{ "cancel", "incident.cancel", false },
 	};

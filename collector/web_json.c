@@ -211,6 +211,8 @@ web_json_agent(struct web *w, const struct live_agent *a)
 	json_object_set_new(o, "last_batch", json_real(seconds(a->last_batch_ns)));
 	json_object_set_new(o, "address", json_string(a->address));
 	json_object_set_new(o, "version", json_string(a->software));
+	json_object_set_new(o, "last_error", json_string(a->error));
+	json_object_set_new(o, "last_error_at", json_real(seconds(a->error_ns)));
 	json_object_set_new(o, "clock_offset_ms", a->health_known && a->health.clock_rtt_ns > 0
 	    ? ms((double)a->health.clock_offset_ns) : json_null());
 	json_object_set_new(o, "loop_lag_ms", a->health_known ? ms((double)a->health.loop_lag_ns) :

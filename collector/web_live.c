@@ -208,6 +208,31 @@ out:
 	return rc;
 }
 
+static void
+take_error(struct live_agent *a, const char *why, int64_t at_ns)
+{
+	snprintf(a->error, sizeof a->error, "%s", why);
+	a->error_ns = at_ns;
+}
+
+static int
+take_refused(struct live *l, const struct journal_record *r)
+{
+	Linkwatch__Pb__Refused *m = linkwatch__pb__refused__unpack(NULL, r->len, r->data);
+	struct live_agent *a;
+
+	if (m == NULL)
+		return -EBADMSG;
+	l->counts.refused += m->count;
+	a = hashmap_get(l->by_agent, m->peer);
+	if (a != NULL) {
+		take_error(a, m->reason, m->at_ns);
+		a->changed = ++l->changed;
+	}
+	linkwatch__pb__refused__free_unpacked(m, NULL);
+	return 0;
+}
+
 static int
 take_session(struct live *l, const struct journal_record *r)
 {
@@ -222,6 +247,8 @@ take_session(struct live *l, const struct journal_record *r)
 		a->connected = s->up;
 		a->since_ns = s->at_ns;
 		snprintf(a->address, sizeof a->address, "%s", s->address);
+		if (!s->up)
+			take_error(a, s->reason, s->at_ns);
 		if (*s->software != '\0')
 			snprintf(a->software, sizeof a->software, "%s", s->software);
 		if (s->cert_not_after_ns != 0)
@@ -229,18 +256,6 @@ take_session(struct live *l, const struct journal_record *r)
 		a->changed = ++l->changed;
 	}
 	linkwatch__pb__session__free_unpacked(s, NULL);
-	return 0;
-}
-
-static int
-take_refused(struct live *l, const struct journal_record *r)
-{
-	Linkwatch__Pb__Refused *m = linkwatch__pb__refused__unpack(NULL, r->len, r->data);
-
-	if (m == NULL)
-		return -EBADMSG;
-	l->counts.refused += m->count;
-	linkwatch__pb__refused__free_unpacked(m, NULL);
 	return 0;
 }
 

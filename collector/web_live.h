@@ -37,6 +37,8 @@ struct live_agent {
 	uint64_t changed;
 	bool known, connected;		/* known: a session record or a batch was seen */
 	char address[64], software[32];
+	char error[120];		/* why its last session ended, or what of it was refused; "": neither */
+	int64_t error_ns;
 	int64_t since_ns, last_batch_ns;
 	uint32_t links, refused_links;
 	bool health_known;

@@ -47,6 +47,11 @@ page_exists(struct web_req *q)
 
 	if (q->path.n == 3)		/* link/AGENT/LINK */
 		return web_find_link(q, q->path.seg[1], q->path.seg[2]) != NULL;
+	if (q->path.n == 2 && strcmp(q->path.seg[0], "agent") == 0) {
+		const struct live_agent *a = live_agent_find(q->web->live, q->path.seg[1]);
+
+		return a != NULL && web_sees(&q->who, a->conf->vendor);
+	}
 	if (q->path.n == 2)		/* incident/N */
 		return strspn(q->path.seg[1], "0123456789") == strlen(q->path.seg[1]) &&
 		    strtoull(q->path.seg[1], &end, 10) > 0 && strlen(q->path.seg[1]) < 19;
@@ -71,8 +76,11 @@ web_page_shell(struct web_req *q)
 	};
 
 	if (!page_exists(q)) {
-		web_fail(q, 404, "not-found", q->path.n == 3 ? "计划中没有这条链路" : "没有这个故障",
-		    q->path.n == 3 ? "the plan has no such link" : "there is no such incident");
+		bool agent = strcmp(q->path.seg[0], "agent") == 0;
+
+		web_fail(q, 404, "not-found", q->path.n == 3 ? "计划中没有这条链路" : agent ?
+		    "计划中没有这个探针" : "没有这个故障", q->path.n == 3 ? "the plan has no such link" :
+		    agent ? "the plan has no such agent" : "there is no such incident");
 		return;
 	}
 	answer_template(q, 200, "shell.html", vars);

@@ -1,5 +1,7 @@
 /*
- * web_push.c - /api/events: once a second what changed, as server-sent events.
+ * web_push.c - /api/events: what changed, as server-sent events.
+ *
+ * Figures go out once a second; a state that changed goes out within STATE_MS.
  *
  *   links     [LINK...] as in /api/links, without curve and graphs: only those that changed
  *   status    as /api/status, every five seconds
@@ -15,7 +17,8 @@
 #include "collector/web_alertd.h"
 #include "collector/web_state.h"
 
-#define STATUS_EVERY 5
+#define STATUS_EVERY 5			/* s */
+#define STATE_MS 250			/* 1000 is a multiple of it */
 
 static void
 send_json(struct web *w, const char *scope, const char *event, json_t *json)
@@ -63,17 +66,19 @@ push_scope(void *arg, const char *scope)
 		send_json(w, scope, "links", list);
 	else
 		json_decref(list);
-	if (clock_wall(w->clock).ns / NS_PER_S % STATUS_EVERY == 0)
+	if (w->ticks % (1000 / STATE_MS) == 0 && clock_wall(w->clock).ns / NS_PER_S % STATUS_EVERY == 0)
 		send_json(w, scope, "status", web_json_status(w, scope));
 }
 
 static void
-each_second(evutil_socket_t fd, short what, void *arg)
+each_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct web *w = arg;
 
 	(void)fd;
 	(void)what;
+	if (++w->ticks % (1000 / STATE_MS) != 0 && alertd_link_changed(w->alertd, NULL) == w->pushed_alertd)
+		return;
 	web_refresh_tokens(w);
 	if (sse_count(w->sse) > 0) {
 		sse_filter(w->sse, web_owner_stands, w);
@@ -86,10 +91,10 @@ each_second(evutil_socket_t fd, short what, void *arg)
 void
 web_push_start(struct web *w)
 {
-	struct timeval second = { 1, 0 };
+	struct timeval tick = { 0, STATE_MS * 1000 };
 
-	w->push = event_new(w->base, -1, EV_PERSIST, each_second, w);
-	event_add(w->push, &second);
+	w->push = event_new(w->base, -1, EV_PERSIST, each_tick, w);
+	event_add(w->push, &tick);
 }
 
 struct push { struct web *web; json_t *incident; };

@@ -51,6 +51,7 @@ struct web {
 	struct sse *sse;
 	struct event *push;
 	uint64_t pushed, pushed_alertd;	/* counters of what the streams have been told */
+	unsigned ticks;			/* of web_push.c */
 	struct drawing *drawings;	/* under way, of web_graph.c */
 	struct web_req *pending;
 	size_t pending_n;

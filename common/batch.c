@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -373,17 +374,98 @@ batch_builder_finish(struct batch_builder *bb, const uint8_t boot_id[BOOT_ID_LEN
 
 /* --------------------------------------------------------------- unpacking */
 
-Linkwatch__Pb__Batch *
-batch_unpack(const void *data, size_t len)
+static Linkwatch__Pb__Batch *
+unpack(const void *data, size_t len, ProtobufCAllocator *a)
 {
-	Linkwatch__Pb__Batch *b = linkwatch__pb__batch__unpack(NULL, len, data);
+	Linkwatch__Pb__Batch *b = linkwatch__pb__batch__unpack(a, len, data);
 
 	if (b != NULL && b->samples.len > 0 &&
-	    batch_lengthen(b, BATCH_PACKED_MAX - FIXED_BYTES) != 0) {
-		linkwatch__pb__batch__free_unpacked(b, NULL);
+	    batch_lengthen(b, BATCH_PACKED_MAX - FIXED_BYTES, a) != 0) {
+		linkwatch__pb__batch__free_unpacked(b, a);
 		b = NULL;
 	}
 	return b;
+}
+
+Linkwatch__Pb__Batch *
+batch_unpack(const void *data, size_t len)
+{
+	return unpack(data, len, NULL);
+}
+
+/* Blocks are taken from the front; what does not fit gets one of its own until the next batch. */
+struct batch_space {
+	ProtobufCAllocator a;
+	uint8_t *block;			/* owned */
+	size_t cap, used;
+	size_t wanted;			/* by this batch, all in all */
+	void **extra;			/* owned */
+	size_t extras, extras_cap;
+};
+
+static void *
+space_take(void *arg, size_t n)
+{
+	struct batch_space *s = arg;
+
+	n = (n + _Alignof(max_align_t) - 1) & ~(_Alignof(max_align_t) - 1);
+	s->wanted += n;
+	if (n <= s->cap - s->used) {
+		s->used += n;
+		return s->block + s->used - n;
+	}
+	if (s->extras == s->extras_cap) {
+		s->extras_cap = 2 * s->extras_cap + 16;
+		s->extra = xreallocarray(s->extra, s->extras_cap, sizeof *s->extra);
+	}
+	return s->extra[s->extras++] = xmalloc(n);
+}
+
+static void
+space_give(void *arg, void *p)
+{
+	(void)arg, (void)p;		/* all of it goes with the next batch */
+}
+
+/* All that was taken is free again, and the block fits a batch like the last one. */
+static void
+space_empty(struct batch_space *s)
+{
+	for (size_t i = 0; i < s->extras; i++)
+		free(s->extra[i]);
+	if (s->wanted > s->cap && s->cap < BATCH_SPACE_KEEP) {
+		free(s->block);
+		s->cap = s->wanted < BATCH_SPACE_KEEP ? s->wanted : BATCH_SPACE_KEEP;
+		s->block = xmalloc(s->cap);
+	}
+	s->extras = s->used = s->wanted = 0;
+}
+
+struct batch_space *
+batch_space_new(void)
+{
+	struct batch_space *s = xcalloc(1, sizeof *s);
+
+	s->a = (ProtobufCAllocator){ .alloc = space_take, .free = space_give, .allocator_data = s };
+	return s;
+}
+
+void
+batch_space_free(struct batch_space *s)
+{
+	if (s == NULL)
+		return;
+	space_empty(s);
+	free(s->extra);
+	free(s->block);
+	free(s);
+}
+
+Linkwatch__Pb__Batch *
+batch_unpack_into(struct batch_space *s, const void *data, size_t len)
+{
+	space_empty(s);
+	return unpack(data, len, &s->a);
 }
 
 int

@@ -43,6 +43,18 @@ int batch_builder_finish(struct batch_builder *, const uint8_t boot_id[BOOT_ID_L
  * linkwatch__pb__batch__free_unpacked(b, NULL) frees it.
  */
 Linkwatch__Pb__Batch *batch_unpack(const void *data, size_t len);
+
+/*
+ * For who unpacks one batch after the other: memory that is used again, so that nothing is
+ * allocated for a sample or a batch.  What one takes beyond BATCH_SPACE_KEEP goes with the next.
+ */
+struct batch_space;
+#define BATCH_SPACE_KEEP (256 * 1024)
+
+struct batch_space *batch_space_new(void);
+void batch_space_free(struct batch_space *);	/* NULL is allowed */
+/* As batch_unpack(), but the batch belongs to the space, until the next call with that. */
+Linkwatch__Pb__Batch *batch_unpack_into(struct batch_space *, const void *data, size_t len);
 /* The same batch as whoever speaks PROTOCOL_SHORT - 1 reads it; *out is malloc'd.  -EBADMSG. */
 int batch_to_plain(const void *data, size_t len, uint8_t **out, size_t *out_len);
 

@@ -179,7 +179,35 @@ struct columns {
 	Linkwatch__Pb__Batch b;
 	size_t cap_link, cap_rtt;
 	size_t left;			/* bytes that plain columns may still take */
+	ProtobufCAllocator *a;		/* borrowed; NULL: malloc */
 };
+
+static void *
+take(ProtobufCAllocator *a, size_t n)
+{
+	return a != NULL ? a->alloc(a->allocator_data, n) : xmalloc(n);
+}
+
+static void
+give(ProtobufCAllocator *a, void *p)
+{
+	if (a != NULL)
+		a->free(a->allocator_data, p);
+	else
+		free(p);
+}
+
+/* old, which holds used bytes, with room for n. */
+static void *
+more(ProtobufCAllocator *a, void *old, size_t used, size_t n)
+{
+	void *p = take(a, n);
+
+	if (used > 0)
+		memcpy(p, old, used);
+	give(a, old);
+	return p;
+}
 
 static size_t
 varint_len(uint64_t v)
@@ -228,9 +256,10 @@ get_id(struct bit_reader *r, struct columns *c)
 		return false;
 	if (c->b.n_link == c->cap_link) {
 		c->cap_link = 2 * c->cap_link + 16;
-		c->b.link = xreallocarray(c->b.link, c->cap_link, sizeof *c->b.link);
+		c->b.link = more(c->a, c->b.link, c->b.n_link * sizeof *c->b.link,
+		    c->cap_link * sizeof *c->b.link);
 	}
-	c->b.link[c->b.n_link++] = xstrndup(id, n);
+	c->b.link[c->b.n_link++] = memcpy(take(c->a, n + 1), id, n + 1);
 	return true;
 }
 
@@ -277,7 +306,8 @@ get_rtts(struct bit_reader *r, struct columns *c, uint32_t n)
 
 	if (c->b.n_rtt_100ns + n > c->cap_rtt) {
 		c->cap_rtt = 2 * c->cap_rtt + SAMPLE_RTT_MAX;
-		c->b.rtt_100ns = xreallocarray(c->b.rtt_100ns, c->cap_rtt, sizeof *rtt);
+		c->b.rtt_100ns = more(c->a, c->b.rtt_100ns, c->b.n_rtt_100ns * sizeof *rtt,
+		    c->cap_rtt * sizeof *rtt);
 	}
 	rtt = c->b.rtt_100ns + c->b.n_rtt_100ns;
 	for (uint32_t i = 0; i < n; i++) {
@@ -316,38 +346,42 @@ get_sample(struct bit_reader *r, struct columns *c, size_t i)
 }
 
 static void
-free_columns(Linkwatch__Pb__Batch *b)
+free_columns(struct columns *c)
 {
+	Linkwatch__Pb__Batch *b = &c->b;
+
 	for (size_t i = 0; i < b->n_link; i++)
-		free(b->link[i]);
-	free(b->link);
-	free(b->link_index);
-	free(b->dt_us);
-	free(b->step_ms);
-	free(b->sent);
-	free(b->rtt_count);
-	free(b->flags);
-	free(b->rtt_100ns);
+		give(c->a, b->link[i]);
+	give(c->a, b->link);
+	give(c->a, b->link_index);
+	give(c->a, b->dt_us);
+	give(c->a, b->step_ms);
+	give(c->a, b->sent);
+	give(c->a, b->rtt_count);
+	give(c->a, b->flags);
+	give(c->a, b->rtt_100ns);
 }
 
 static void
-make_columns(Linkwatch__Pb__Batch *b, size_t n)
+make_columns(struct columns *c, size_t n)
 {
-	b->link_index = xcalloc(n, sizeof *b->link_index);
-	b->dt_us = xcalloc(n, sizeof *b->dt_us);
-	b->step_ms = xcalloc(n, sizeof *b->step_ms);
-	b->sent = xcalloc(n, sizeof *b->sent);
-	b->rtt_count = xcalloc(n, sizeof *b->rtt_count);
-	b->flags = xcalloc(n, sizeof *b->flags);
+	Linkwatch__Pb__Batch *b = &c->b;
+
+	b->link_index = take(c->a, n * sizeof *b->link_index);
+	b->dt_us = take(c->a, n * sizeof *b->dt_us);
+	b->step_ms = take(c->a, n * sizeof *b->step_ms);
+	b->sent = take(c->a, n * sizeof *b->sent);
+	b->rtt_count = take(c->a, n * sizeof *b->rtt_count);
+	b->flags = take(c->a, n * sizeof *b->flags);
 	b->n_link_index = b->n_dt_us = b->n_step_ms = b->n_sent = b->n_rtt_count = b->n_flags = n;
 }
 
 /* b gets the columns of from. */
 static void
-take_columns(Linkwatch__Pb__Batch *b, const Linkwatch__Pb__Batch *from)
+take_columns(Linkwatch__Pb__Batch *b, const Linkwatch__Pb__Batch *from, ProtobufCAllocator *a)
 {
-	free(b->link[0]);
-	free(b->link);
+	give(a, b->link[0]);
+	give(a, b->link);
 	b->n_link = from->n_link;
 	b->link = from->link;
 	b->n_link_index = b->n_dt_us = b->n_step_ms = b->n_sent = b->n_rtt_count = b->n_flags =
@@ -360,14 +394,14 @@ take_columns(Linkwatch__Pb__Batch *b, const Linkwatch__Pb__Batch *from)
 	b->flags = from->flags;
 	b->n_rtt_100ns = from->n_rtt_100ns;
 	b->rtt_100ns = from->rtt_100ns;
-	free(b->samples.data);
+	give(a, b->samples.data);
 	b->samples = (ProtobufCBinaryData){ 0 };
 }
 
 int
-batch_lengthen(Linkwatch__Pb__Batch *b, size_t plain_max)
+batch_lengthen(Linkwatch__Pb__Batch *b, size_t plain_max, ProtobufCAllocator *a)
 {
-	struct columns c = { .left = plain_max };
+	struct columns c = { .left = plain_max, .a = a };
 	struct bit_reader r;
 	uint64_t n;
 	bool ok;
@@ -379,14 +413,14 @@ batch_lengthen(Linkwatch__Pb__Batch *b, size_t plain_max)
 	n = bits_get_number(&r, ORDER_COUNT);
 	if (r.bad || n == 0 || n - 1 > (r.bits - r.at) / SAMPLE_BITS_MIN)
 		return -EBADMSG;
-	make_columns(&c.b, n);
+	make_columns(&c, n);
 	ok = true;
 	for (size_t i = 0; i < n && ok; i++)
 		ok = get_sample(&r, &c, i);
 	if (!ok || !bits_are_done(&r)) {
-		free_columns(&c.b);
+		free_columns(&c);
 		return -EBADMSG;
 	}
-	take_columns(b, &c.b);
+	take_columns(b, &c.b, a);
 	return 0;
 }

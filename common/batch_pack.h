@@ -16,8 +16,8 @@ void batch_shorten(const Linkwatch__Pb__Batch *plain, uint8_t **out, size_t *n);
 
 /*
  * Fills the columns of b, which stands as protobuf-c unpacked it, from
- * b->samples, and empties that; the columns are malloc'd as protobuf-c would.
- * 0, or -EBADMSG (nothing has changed): no such stream, columns beside it (but
+ * b->samples, and empties that; the columns come from a, as the rest of b did
+ * (NULL: malloc).  0, or -EBADMSG (nothing has changed): no such stream, columns beside it (but
  * for the one empty id), or more than plain_max bytes of plain columns.
  */
-int batch_lengthen(Linkwatch__Pb__Batch *b, size_t plain_max);
+int batch_lengthen(Linkwatch__Pb__Batch *b, size_t plain_max, ProtobufCAllocator *a);

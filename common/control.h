@@ -29,6 +29,10 @@
  *   incident.ack      operator {"incident":INCIDENT}       args: number, note, eta ("HH:MM" or seconds), version
  *   incident.note     operator same                        args: number, note
  *   incident.close    operator same                        args: number, note, cause, root-cause, responsible, measure, grade-final
+ *   incident.set      operator same                        args: number, fields as close
+ *   incident.grade    operator same                        args: number, grade-final (1 to 4), note
+ *   incident.hold     operator same                        args: number, note; resume ends it
+ *   incident.resume   operator same                        args: number, note
  *   incident.reopen   operator same                        args: number, note
  *   incident.cancel   operator same                        args: number, note
  *   reload            admin    {"alertd":"ok","collector":"ok","revision":n}

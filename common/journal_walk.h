@@ -22,9 +22,10 @@ struct journal_tail {
 /*
  * Walks segment first_seq.  t holds the end of the segment before it, or
  * t->segment is 0 (nothing to compare with), or is first_seq itself: goes on at
- * t->end.  On 0 it holds the end of this one, on -EBADMSG the last sound record.  published: numbers below were published (0: unknown).  last: a torn
- * tail is allowed.  -EBADMSG: damage, told in detail.  -ENOENT and other
- * -errno as the disk says.
+ * t->end.  On 0 it holds the end of this one, on -EBADMSG the last sound record.
+ * published: numbers below were published (0: unknown).  last: a torn tail is
+ * allowed.  -EBADMSG: damage, told in detail.  -ENOENT and other -errno as the
+ * disk says.
  */
 int journal_walk(struct disk *, struct journal_chain *, uint64_t first_seq, uint64_t published,
     bool last, struct journal_tail *t, struct journal_recovery *rec);

@@ -9,7 +9,9 @@
 # Each ends with status 0 or not and prints either Check's summary or "N passed, N failed".
 .PHONY: check test test-programs test-deps
 
-TEST_PROGRAMS = $(UNIT) $(IMPAIR) $(JOURNAL_DUMP) $(POWERCUT) $(FUZZ_REPLAY) $(SIM_TEST) $(BENCH_PROGRAMS)
+# Nothing starts the sanitized ones of the second line.
+TEST_PROGRAMS = $(UNIT) $(FUZZ_REPLAY) $(SIM_TEST) \
+	$(if $(SAN),,$(IMPAIR) $(JOURNAL_DUMP) $(POWERCUT) $(BENCH_PROGRAMS))
 
 # --- tools of the integration tests
 IMPAIR := $(BUILD)/tests/impair/impair
@@ -57,7 +59,7 @@ fuzz_link = $(foreach l,$(filter-out common,$(call fuzz_libs,$(1))),$(LIBS_$(l))
 .PHONY: fuzz-build fuzz-replay fuzz fuzzers
 
 $(BUILD)/tests/fuzz/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $$(call fuzz_need,$$*)
-	$(CC) $(LDFLAGS) -o $@ $^ $(call fuzz_link,$*)
+	$(CC) $(LDFLAGS) $(TEST_LINK) -o $@ $^ $(call fuzz_link,$*)
 fuzz-build: $(FUZZ_REPLAY)
 fuzz-replay: fuzz-build
 	@for x in $(FUZZ); do printf '%-24s ' $$x; \
@@ -82,7 +84,7 @@ SCENARIO_OBJ := $(call objs,$(filter-out tests/scenario/test_%,$(sort $(wildcard
 TEST_PROGRAMS += $(SCENARIO)
 .PHONY: scenario scenario-build
 $(SCENARIO): $(BUILD)/tests/scenario/%: $(BUILD)/tests/scenario/%.o $(SCENARIO_OBJ) $(BUILD)/libalertd.a $(BUILD)/libcommon.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_alertd) $(LIBS_common)
+	$(CC) $(LDFLAGS) $(TEST_LINK) -o $@ $^ $(LIBS_alertd) $(LIBS_common)
 scenario-build: $(SCENARIO)
 scenario: scenario-build
 	@for t in $(SCENARIO); do echo "== $$t"; $$t || exit 1; done
@@ -114,7 +116,8 @@ sim: sim-build
 # tests/bench/X.c is a program of its own, with libagent at hand; LIBS_bench_X names more.  The
 # bare ones link nothing of ours, since their memory is compared.
 BENCH_BARE := $(patsubst %,$(BUILD)/tests/bench/%,rawping baretls baresink barehands)
-BENCH_PROGRAMS := $(filter-out $(BENCH_BARE),$(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c))))
+BENCH_STORE := $(BUILD)/tests/bench/store
+BENCH_PROGRAMS := $(filter-out $(BENCH_BARE) $(BENCH_STORE),$(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c))))
 LIBS_bench_snmp_netsnmp := -lnetsnmp
 LIBS_bench_baretls := -levent_openssl -levent -lssl -lcrypto
 LIBS_bench_baresink := $(LIBS_bench_baretls)
@@ -124,7 +127,9 @@ $(BENCH_BARE): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/common/
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_bench_$*)
 $(BENCH_PROGRAMS): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libagent.a $(BUILD)/libcommon.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_agent) $(LIBS_bench_$*) $(LIBS_common)
-bench-build: $(BENCH_BARE) $(BENCH_PROGRAMS) $(IMPAIR) $(JOURNAL_DUMP) $(LOADGEN) $(POWERCUT) programs
+$(BENCH_STORE): $(BUILD)/tests/bench/store.o $(BUILD)/libcollector.a $(BUILD)/libcommon.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_collector) $(LIBS_common)
+bench-build: $(BENCH_BARE) $(BENCH_STORE) $(BENCH_PROGRAMS) $(IMPAIR) $(JOURNAL_DUMP) $(LOADGEN) $(POWERCUT) programs
 bench-agent bench-collector: bench-%:
 	@conf/deps run bench
 	@$(MAKE) -j$$(nproc) bench-build

@@ -1,6 +1,10 @@
-// agents.js - the agents and how well they are.
+// agents.js - the agents and how well they are; the page of one.
 import { t, named, vendorName } from './text.js';
-import { el, api, ago, ms, duration, emptyState } from './ui.js';
+import { el, api, body, ago, ms, duration, stamp, emptyState, stateBadge } from './ui.js';
+import { incidentRow, isOpen, byUrgency, rank, keyOf, where, figures as linkFigures } from './wall.js';
+
+const CERT_DAYS = 30;			// a certificate that ends sooner stands out
+const OFFSET_MS = 100;
 
 function health(a)
 {
@@ -14,9 +18,9 @@ function health(a)
 }
 
 const mib = (n) => (n / 1048576).toFixed(1) + ' MiB';
-
-// Which rows stand open; the table is made anew every few seconds.
-const open = new Set();
+const level = (a) => el('span', { class: 'level', 'data-level': health(a)[0] }, health(a)[1]);
+const daysOf = (a) => a.cert_days === null || a.cert_days === undefined ? '—' : t('days', Math.floor(a.cert_days));
+const certEnds = (a) => a.cert_days !== null && a.cert_days !== undefined && a.cert_days < CERT_DAYS;
 
 // What the agent says of itself, one figure a line; those that tell of a fault stand out.
 function figures(h)
@@ -39,38 +43,35 @@ function figures(h)
 		el('dt', {}, t(key)), el('dd', { 'data-warn': bad ? '1' : null }, (bad ? '! ' : '') + value))));
 }
 
-function title(a)
-{
-	const name = [named(a, 'name'), el('small', { class: 'muted' }, ' ' + a.agent)];
+// The kind of column i.
+const kind = (i) => i === 4 ? 'version' : i === 11 ? 'error' : i > 4 ? 'num' : null;
 
-	if (!a.health)
-		return el('span', {}, ...name);
-	return el('details', { open: open.has(a.agent), ontoggle: (e) => open[e.target.open ? 'add' : 'delete'](a.agent) },
-		el('summary', {}, ...name), figures(a.health));
-}
-
+// The list: one row an agent, the sick ones first.
 function row(a, now, vendors)
 {
-	const [level, word] = health(a);
-	const days = a.cert_days === null || a.cert_days === undefined ? '—' : t('days', Math.floor(a.cert_days));
 	const cells = [
-		el('span', { class: 'level', 'data-level': level }, word),
-		title(a),
-		vendorName(vendors, a.vendor), a.zone, a.address || '—', a.version || '—', ago(now, a.last_batch),
-		a.links + (a.refused_links ? '（' + t('refused') + ' ' + a.refused_links + '）' : ''),
-		String(a.spool_batches), String(a.spool_dropped),
-		a.clock_offset_ms === null ? '—' : ms(a.clock_offset_ms), days,
+		[level(a)],
+		[el('a', { href: '/agent/' + a.agent }, named(a, 'name')), el('small', { class: 'muted id' }, a.agent)],
+		[vendorName(vendors, a.vendor)], [a.zone], [a.version || '—'], [ago(now, a.last_batch)],
+		[String(a.links), a.refused_links ? el('small', { class: 'warn' }, ' ! ' + t('refused') + ' ' + a.refused_links) : null],
+		[String(a.spool_batches)], [String(a.spool_dropped), a.spool_dropped > 0],
+		[a.clock_offset_ms === null ? '—' : ms(a.clock_offset_ms), Math.abs(a.clock_offset_ms) > OFFSET_MS],
+		[daysOf(a), certEnds(a)],
+		[a.last_error || '—'],
 	];
 
-	return el('tr', {}, ...cells.map((c, i) => el('td', { 'data-warn':
-		(i === 9 && a.spool_dropped > 0) || (i === 11 && a.cert_days !== null && a.cert_days < 30) ? '1' : null }, c)));
+	return el('tr', { 'data-agent': a.agent }, ...cells.map(([c, extra], i) => el('td', {
+		'data-warn': extra === true ? '1' : null, class: kind(i),
+	}, extra === true ? '! ' : null, c, typeof extra === 'object' ? extra : null)));
 }
+
+const sickness = (a) => ({ bad: 0, none: 1, good: 2 })[health(a)[0]] * 2 + (certEnds(a) || a.spool_dropped > 0 ? 0 : 1);
 
 export function agentsPage(main)
 {
 	const table = el('div', { class: 'card scroll' });
-	const heads = ['state', 'agent', 'vendor', 'zone', 'address', 'version', 'lastBatch', 'nlinks', 'spool',
-		'dropped', 'offset', 'cert'];
+	const heads = ['state', 'agent', 'vendor', 'zone', 'version', 'lastBatch', 'nlinks', 'spool',
+		'dropped', 'offset', 'cert', 'lastError'];
 
 	document.title = t('agents') + ' - ' + t('product');
 	main.append(el('div', { class: 'page-head' }, el('h1', {}, t('agents'))), table);
@@ -79,11 +80,15 @@ export function agentsPage(main)
 	{
 		try {
 			const data = await api('agents');
+			const focus = table.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
 
 			table.replaceChildren(data.agents.length === 0 ? emptyState(t('noAgents'), t('emptyPlanHint'))
 				: el('table', { class: 'list' }, el('thead', {}, el('tr', {},
-					...heads.map((h) => el('th', { scope: 'col' }, t(h))))),
-				el('tbody', {}, ...data.agents.map((a) => row(a, data.now, data.vendors)))));
+					...heads.map((h, i) => el('th', { scope: 'col', class: kind(i) }, t(h))))),
+				el('tbody', {}, ...data.agents.sort((a, b) => sickness(a) - sickness(b))
+					.map((a) => row(a, data.now, data.vendors)))));
+			if (focus)
+				table.querySelector('[href="' + focus + '"]')?.focus();
 		} catch (e) {
 			table.replaceChildren(emptyState(t('loadFailed', e.message)));
 		}
@@ -91,4 +96,82 @@ export function agentsPage(main)
 
 	setInterval(() => { if (!document.hidden) reload(); }, 5000);
 	return { reload };
+}
+
+// ---------------------------------------------------------------- one agent
+
+const pair = (label, value, bad) => el('div', {}, el('dt', {}, label),
+	el('dd', { 'data-warn': bad ? '1' : null }, (bad ? '! ' : '') + value));
+
+function bigFacts(a, now)
+{
+	const late = now - a.last_batch > 15;
+
+	return [
+		pair(t('lastBatch'), ago(now, a.last_batch), a.last_batch > 0 && late),
+		pair(t('clockOffset'), a.clock_offset_ms === null ? '—' : ms(a.clock_offset_ms), Math.abs(a.clock_offset_ms) > OFFSET_MS),
+		pair(t('spool'), String(a.spool_batches)),
+		pair(t('dropped'), String(a.spool_dropped), a.spool_dropped > 0),
+		pair(t('cert'), daysOf(a), certEnds(a)),
+		pair(t('nlinks'), a.links + (a.refused_links ? ' (' + t('refused') + ' ' + a.refused_links + ')' : ''), a.refused_links > 0),
+	];
+}
+
+function linkRow(l)
+{
+	const f = linkFigures(l);
+
+	return el('tr', { 'data-state': l.state || 'none' }, el('td', {}, stateBadge(l.state)),
+		el('td', { class: 't' }, el('a', { href: '/link/' + keyOf(l) }, named(l, 'name'))),
+		el('td', {}, where(l)), el('td', {}, l.class), el('td', { class: 'num' }, f[0][0]), el('td', { class: 'num' }, f[1][0]));
+}
+
+export function agentPage(main)
+{
+	const head = el('div', { class: 'page-head' }), big = el('dl', { class: 'facts big' });
+	const facts = el('dl', { class: 'facts' }), says = el('div', {}), list = el('div', { class: 'scroll' });
+	const troubles = el('div', {});
+	const card = (key, ...c) => el('section', { class: 'card' }, el('h2', {}, t(key)), ...c);
+
+	document.title = body.a + ' - ' + t('product');
+	main.append(head, el('section', { class: 'card' }, big), el('div', { class: 'columns' }, el('div', {}, card('linksOfAgent', list)),
+		el('div', {}, card('agentIncidents', troubles), card('facts', facts), card('health', says))));
+
+	function fill(a, data, links, incidents)
+	{
+		head.replaceChildren(el('a', { href: '/agents', class: 'back' }, '← ' + t('agents')), el('h1', {}, named(a, 'name')),
+			level(a), el('span', { class: 'muted' }, a.agent));
+		document.title = named(a, 'name') + ' - ' + t('product');
+		big.replaceChildren(...bigFacts(a, data.now));
+		facts.replaceChildren(pair(t('vendor'), vendorName(data.vendors, a.vendor)), pair(t('zone'), a.zone || '—'),
+			pair(t('address'), a.address || '—'), pair(t('version'), a.version || '—'),
+			pair(t('planRevision'), a.health ? a.health.plan_revision : '—'),
+			pair(health(a)[1].slice(2), a.since > 0 ? t('since', stamp(a.since)) : '—'),
+			pair(t('lastError'), a.last_error || t('noError'), !!a.last_error));
+		says.replaceChildren(a.health ? figures(a.health) : el('p', { class: 'muted' }, t('noHealth')));
+		links.sort((x, y) => rank(x) - rank(y));
+		list.replaceChildren(links.length === 0 ? emptyState(t('emptyPlan'), t('emptyPlanHint')) : el('table', { class: 'list' },
+			el('thead', {}, el('tr', {}, ...['state', 'title_link', 'target', 'klass', 'rtt', 'loss'].map((h, i) =>
+				el('th', { scope: 'col', class: i > 3 ? 'num' : null }, t(h))))), el('tbody', {}, ...links.map(linkRow))));
+		troubles.replaceChildren(...(incidents.length ? incidents.map((i) => incidentRow(i, data.now))
+			: [el('p', { class: 'muted' }, t('noIncidents'))]));
+	}
+
+	async function reload()
+	{
+		try {
+			const [data, links, all] = await Promise.all([api('agents'), api('links?curve=0&agent=' + body.a), api('incidents')]);
+			const a = data.agents.find((x) => x.agent === body.a);
+
+			if (!a)
+				throw new Error(t('noSuchAgent'));
+			fill(a, data, links.links, all.incidents.filter((i) => isOpen(i) && (i.agent === body.a
+				|| (i.links || []).some((l) => l.agent === body.a))).sort(byUrgency).slice(0, 10));
+		} catch (e) {
+			head.replaceChildren(el('h1', {}, body.a), emptyState(t('loadFailed', e.message)));
+		}
+	}
+
+	setInterval(() => { if (!document.hidden) reload(); }, 5000);
+	return { reload, incident: reload };
 }

@@ -1,22 +1,28 @@
 // app.js - frame of every page: head line, banners, clock, live stream; then the page's own script.
 import { t, isEnglish } from './text.js';
 import { el, body, clock, stamp, setText, setCookie, api } from './ui.js';
+import { makeBell } from './bell.js';
+import { searchDialog } from './search.js';
 import { follow } from './live.js';
 import { wallPage } from './wall.js';
 import { linkPage } from './link.js';
 import { incidentsPage, incidentPage } from './incidents.js';
-import { agentsPage } from './agents.js';
+import { agentsPage, agentPage } from './agents.js';
+import { matrixPage } from './matrix.js';
+import { chainsPage } from './chains.js';
 
 const pages = { wall: wallPage, link: linkPage, incidents: incidentsPage, incident: incidentPage,
-	agents: agentsPage };
+	agents: agentsPage, agent: agentPage, matrix: matrixPage, chains: chainsPage };
+const bell = makeBell();
 const root = document.documentElement;
 
 function navigation()
 {
 	const rows = [['wall', '/', ['wall', 'link']], ['incidents', '/incidents', ['incidents', 'incident']],
-		['agents', '/agents', ['agents']]];
+		['chains', '/chains', ['chains']], ['matrix', '/matrix', ['matrix']],
+		['agents', '/agents', ['agents', 'agent']]];
 
-	return el('nav', {}, ...rows.map(([key, href, own]) => el('a', {
+	return el('nav', { 'aria-label': t('pages') }, ...rows.map(([key, href, own]) => el('a', {
 		href, 'aria-current': own.includes(body.page) ? 'page' : null, id: 'nav-' + key,
 	}, t(key), key === 'incidents' ? el('span', { class: 'count', id: 'nav-count' }) : null)));
 }
@@ -59,6 +65,7 @@ function languageButton()
 function head()
 {
 	const now = el('time', { class: 'clock', title: 'UTC+8' });
+	const openSearch = searchDialog();
 	const tick = () => setText(now, clock(Date.now() / 1000));
 
 	tick();
@@ -71,7 +78,9 @@ function head()
 		navigation(),
 		el('span', { class: 'grow' }),
 		el('span', { class: 'mode', id: 'mode', role: 'status' }),
-		now, languageButton(), themeButton(),
+		el('button', { class: 'quiet', id: 'search-button', title: t('searchHint'), 'aria-keyshortcuts': '/', onclick: openSearch },
+			t('search'), el('kbd', { 'aria-hidden': 'true' }, '/')),
+		now, bell.button, languageButton(), themeButton(),
 		el('form', { method: 'post', action: '/logout', class: 'inline' },
 			el('input', { type: 'hidden', name: 'csrf', value: body.csrf }),
 			el('span', { class: 'user' }, body.user),
@@ -136,7 +145,12 @@ const page = pages[body.page](document.getElementById('main'));
 follow({
 	links: (l) => page.links && page.links(l),
 	status: (s) => { takeStatus(s); if (page.status) page.status(s); },
-	incident: (i) => page.incident && page.incident(i),
-	reload: () => { api('status').then(takeStatus).catch(() => {}); if (page.reload) page.reload(); },
+	incident: (i) => { bell.hear(i); if (page.incident) page.incident(i); },
+	reload: () => {
+		api('status').then(takeStatus).catch(() => {});
+		api('incidents').then((list) => bell.seed(list.incidents)).catch(() => {});
+		if (page.reload)
+			page.reload();
+	},
 	mode: takeMode,
 });

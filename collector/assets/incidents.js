@@ -1,6 +1,6 @@
 // incidents.js - the list of incidents and the page of one.
-import { t, named, word, gradeWord, causes, located, deed, noted, vendorName } from './text.js';
-import { el, api, post, body, stamp, dayStamp, duration, setText, emptyState, stateBadge } from './ui.js';
+import { t, named, word, gradeWord, causes, located, deed, noted, vendorName, isEnglish } from './text.js';
+import { el, api, post, body, stamp, dayStamp, duration, setText, emptyState, stateBadge, isDark } from './ui.js';
 import { isOpen, byUrgency } from './wall.js';
 
 const FIELDS = ['cause', 'root-cause', 'responsible', 'measure', 'grade-final'];
@@ -120,12 +120,72 @@ function messagesOf(list)
 		el('td', { class: 'body' }, m.body, m.detail && !['sent', 'delivered'].includes(m.state) ? el('p', { class: 'muted' }, m.detail) : null)))));
 }
 
+// The numbers that made an anomaly, as "name value · name value".
+function spoken(evidence)
+{
+	if (typeof evidence === 'string') {
+		try {
+			evidence = JSON.parse(evidence);
+		} catch (e) {
+			return evidence;
+		}
+	}
+	return Object.entries(evidence || {}).map(([k, v]) => k.replaceAll('_', ' ') + ' '
+		+ (typeof v === 'object' ? JSON.stringify(v) : v)).join(' · ');
+}
+
 function evidenceOf(list)
 {
 	return list.map((a) => el('li', {}, el('time', {}, dayStamp(a.start)),
 		el('b', {}, word(a.kind)), el('span', { class: 'muted' }, [a.agent, a.link].filter(Boolean).join('/')),
 		el('span', { class: 'step' }, a.end ? stamp(a.end) : ''),
-		el('p', { class: 'muted code' }, typeof a.evidence === 'string' ? a.evidence : JSON.stringify(a.evidence))));
+		el('p', { class: 'muted code' }, spoken(a.evidence))));
+}
+
+// ---------------------------------------------------------------- evidence graphs: the links around the time of the fault
+
+const GRAPHS = 4;
+const KIND = { utilisation: 'traffic', errors: 'errors', loss: 'rtt', latency: 'rtt', variation: 'pdv' };
+
+function timesOf(i)
+{
+	const end = i.recovered || i.closed || now(), pad = Math.min(6 * 3600, Math.max(600, (end - i.first_fail) / 3));
+
+	return [Math.floor(i.first_fail - pad), Math.ceil(Math.min(now(), end + pad))];
+}
+
+function evidenceGraph(link, kind, from, to, width)
+{
+	const q = new URLSearchParams({ kind, from, to, w: width, h: 150, scale: Math.round(100 * Math.min(2, devicePixelRatio || 1)),
+		theme: isDark() ? 'dark' : 'light', lang: isEnglish ? 'en' : 'zh' });
+	const key = link.agent + '/' + link.link, words = t('evidenceOf', named(link, 'name'), t('graph_' + kind), stamp(from), stamp(to));
+	const note = el('p', { class: 'graph-note muted', hidden: true }, t('loadFailed', words));
+	const img = el('img', { alt: words, src: '/graph/' + key + '?' + q, loading: 'lazy', onerror: () => {
+		img.hidden = true;
+		note.hidden = false;
+	} });
+
+	return el('figure', { class: 'evidence-graph' }, el('figcaption', {},
+		el('a', { href: '/link/' + key + '?from=' + from + '&to=' + to }, named(link, 'name')), el('span', { class: 'muted' }, ' ' + t('graph_' + kind))),
+	img, note);
+}
+
+// Draws anew when the incident has changed or, while it lasts, each minute.
+async function drawEvidence(box, i)
+{
+	const [from, to] = timesOf(i), lasting = !i.recovered && !i.closed;
+	const shown = [i.number, from, lasting ? Math.floor(to / 60) : to, isDark()].join();
+
+	if (box.dataset.shown === shown)
+		return;
+	box.dataset.shown = shown;
+	const links = await Promise.all((i.links || []).slice(0, GRAPHS).map((l) =>
+		api('link/' + l.agent + '/' + l.link).then((d) => d.link, () => null)));
+	const width = Math.max(220, Math.min(1600, box.clientWidth - 100));
+	const drawn = links.filter((l) => l && l.graphs.length > 0).map((l) =>
+		evidenceGraph(l, l.graphs.includes(KIND[i.kind]) ? KIND[i.kind] : l.graphs[0], from, to, width));
+
+	box.replaceChildren(...(drawn.length ? drawn : [emptyState(t('nothingFound'))]));
 }
 
 function linksOf(list)
@@ -150,25 +210,51 @@ function fieldInput(name, value)
 	return el('p', {}, el('label', { for: id }, t('field_' + name)), input);
 }
 
-// A form for each thing that may be done now.
+// What closing waits for, each with its yes or no.
+function closeList(i)
+{
+	const rows = [['close_recovered', i.clean_since > 0 || i.link_state === 'up'], ['close_fields', (i.missing || []).length === 0]];
+
+	return el('ul', { class: 'checklist' }, ...rows.map(([key, ok]) => el('li', { 'data-ok': ok ? '1' : '0' },
+		el('span', { 'aria-hidden': 'true' }, ok ? '● ' : '○ '), t(key) + t('colon') + (ok ? t('yes') : t('notYet')))));
+}
+
+// A form for each thing that may be done now.  What must be filled in says so; alertd has the last word.
 function actionForms(i, act)
 {
-	const forms = [];
+	const forms = [], must = (label) => [label, el('em', {}, ' *' + t('needed'))];
 	const form = (name, ...inputs) => forms.push(el('form', { class: 'act', 'data-act': name, onsubmit: (e) => {
 		e.preventDefault();
 		act(name, new FormData(e.target));
 	} }, ...inputs, el('button', { class: name === 'ack' ? 'primary' : '' }, t('act_' + name))));
-	const note = (id) => el('p', {}, el('label', { for: id }, t('note')), el('input', { id, name: 'note', maxlength: 500 }));
+	const note = (id, needed) => el('p', {}, el('label', { for: id }, ...(needed ? must(t('note')) : [t('note')])),
+		el('input', { id, name: 'note', maxlength: 500, required: needed }));
+	const ended = i.state === 'recovered' || i.state === 'review';
 
-	if (isOpen(i)) {
+	if (!isOpen(i)) {
+		form('note', note('note-note', true));
+		if (body.role !== 'vendor')
+			form('reopen', note('reopen-note', true));
+		return forms;
+	}
+	if (i.state === 'hold' && body.role !== 'vendor')
+		form('resume', note('resume-note'));
+	else if (!ended)
 		form('ack', note('ack-note'), el('p', {}, el('label', { for: 'ack-eta' }, t('etaHint')),
 			el('input', { id: 'ack-eta', name: 'eta', pattern: '[0-2][0-9]:[0-5][0-9]', placeholder: '10:00', size: 6 })));
-		form('note', note('note-note'));
-		form('close', ...FIELDS.map((f) => fieldInput(f, i.fields[f])), note('close-note'));
-		form('cancel', note('cancel-note'));
-	} else {
-		form('reopen', note('reopen-note'));
-	}
+	form('note', note('note-note', true));
+	if (body.role === 'vendor')		// he answers, he does not judge
+		return forms;
+	form('close', closeList(i), ...FIELDS.map((f) => fieldInput(f, i.fields[f])), note('close-note'));
+	forms[forms.length - 1].querySelector('button').after(el('button', { type: 'button', onclick: (e) =>
+		act('set', new FormData(e.target.form)) }, t('act_set')));
+	form('grade', el('p', {}, el('label', { for: 'new-grade' }, t('newGrade')), el('select', { id: 'new-grade', name: 'grade-final' },
+		...[1, 2, 3, 4].map((g) => el('option', { value: g, selected: g === i.grade }, gradeWord(g))))), note('grade-note'));
+	if (i.state === 'open' || i.state === 'handling')
+		form('hold', note('hold-note', true));
+	if (ended)
+		form('reopen', note('reopen-note', true));
+	form('cancel', note('cancel-note', true));
 	return forms;
 }
 
@@ -180,13 +266,16 @@ export function incidentPage(main)
 	const missing = el('p', { class: 'missing' }), links = el('p', { class: 'chips' });
 	const log = el('ol', { class: 'timeline', reversed: true }), messages = el('div', { class: 'scroll' });
 	const evidence = el('ul', { class: 'timeline' }), actions = el('div', { class: 'actions' });
+	const graphs = el('div', { class: 'evidence-graphs' });
 	const card = (key, ...c) => el('section', { class: 'card' }, el('h2', {}, t(key)), ...c);
-	let shown = -1, vendors = [];
+	let shown = -1, version = 0, vendors = [], last = null;
 
 	document.title = '#' + number + ' - ' + t('product');
-	main.append(head, told, el('section', { class: 'card' }, summary, links),
+	main.append(head, told, el('section', { class: 'card' }, summary, links), card('evidenceGraphs', graphs),
 		el('div', { class: 'columns' }, card('timeline', log), el('div', {}, card('fields', fields, missing),
 			card('actions', actions))), card('messages', messages), card('evidence', evidence));
+
+	addEventListener('themechange', () => { if (last) drawEvidence(graphs, last); });
 
 	async function act(name, data)
 	{
@@ -194,11 +283,14 @@ export function incidentPage(main)
 
 		told.dataset.kind = '';
 		try {
-			await post('incident/' + number + '/' + name, form);
+			// The version that was looked at: if somebody was faster, alertd refuses instead of mixing the two.
+			await post('incident/' + number + '/' + name, name === 'note' ? form : { ...form, version });
 			setText(told, t('done'));
+			for (const e of actions.querySelectorAll('form[data-act="' + name + '"] [name]'))
+				e.value = e.dataset.was;
 		} catch (e) {
 			told.dataset.kind = 'bad';
-			setText(told, t('failed', e.message));
+			setText(told, t('failed', e.message) + (e.code === 'conflict' ? t('colon') + t('conflictHint') : ''));
 		}
 		reload();
 	}
@@ -220,11 +312,32 @@ export function incidentPage(main)
 		log.replaceChildren(...logOf((d.log || []).slice().reverse(), i));
 		messages.replaceChildren(messagesOf(d.messages || []));
 		evidence.replaceChildren(...evidenceOf(d.anomalies || []));
-		// What somebody is typing stays until the incident itself has changed.
-		if (shown !== i.version) {
-			actions.replaceChildren(...(body.role === 'viewer' ? [el('p', { class: 'muted' }, t('readOnly'))]
-				: actionForms(i, act)));
-			shown = i.version;
+		last = i;
+		drawEvidence(graphs, i);
+		if (shown !== i.version)
+			fillActions(i);
+	}
+
+	// What somebody is typing stays when the incident changes; it is only asked whether it still fits.
+	function fillActions(i)
+	{
+		const typed = [...actions.querySelectorAll('input, select')].filter((e) => e.value !== e.dataset.was)
+			.map((e) => [e.id, e.value]);
+		const focus = actions.contains(document.activeElement) ? document.activeElement.id : '';
+
+		shown = version = i.version;
+		actions.replaceChildren(...(body.role === 'viewer' ? [el('p', { class: 'muted' }, t('readOnly'))]
+			: actionForms(i, act)));
+		for (const e of actions.querySelectorAll('input, select'))
+			e.dataset.was = e.value;
+		for (const [id, value] of typed)
+			if (document.getElementById(id))
+				document.getElementById(id).value = value;
+		if (focus)
+			document.getElementById(focus)?.focus();
+		if (typed.length > 0) {
+			told.dataset.kind = 'warn';
+			setText(told, t('changedMeanwhile'));
 		}
 	}
 

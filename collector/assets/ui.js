@@ -84,7 +84,7 @@ export function scaled(v, unit)
 }
 
 // ---------------------------------------------------------------- states: a shape, a word, a colour
-const shapes = { up: '●', degraded: '▲', down: '✖', planned: '◆', 'not-observed': '○' };
+export const shapes = { up: '●', degraded: '▲', down: '✖', planned: '◆', 'not-observed': '○', none: '◌' };
 
 export function stateBadge(state)
 {
@@ -101,16 +101,22 @@ export function setState(e, state)
 	if (e.dataset.state === key)
 		return;
 	e.dataset.state = key;
-	e.replaceChildren(el('span', { 'aria-hidden': 'true' }, (shapes[state] || '◌') + ' '),
+	e.replaceChildren(el('span', { 'aria-hidden': 'true' }, shapes[key] + ' '),
 		state ? word(state) : t('noVerdict'));
 }
 
 // ---------------------------------------------------------------- requests
-export async function api(path)
-{
-	const r = await fetch('/api/' + path, { headers: { Accept: 'application/json' } });
+const WAIT_MS = 12000;			// a server that accepts and says nothing is as good as gone
+const flying = new Map();
 
-	return answer(r);
+// The answer of GET /api/PATH; who asks for the same while it is under way shares it.
+export function api(path)
+{
+	if (!flying.has(path))
+		flying.set(path, fetch('/api/' + path, { headers: { Accept: 'application/json' },
+			signal: AbortSignal.timeout(WAIT_MS) }).then(answer)
+			.finally(() => flying.delete(path)));
+	return flying.get(path);
 }
 
 export async function post(path, form)
@@ -141,7 +147,8 @@ async function answer(r)
 		throw new Error('HTTP ' + r.status);
 	}
 	if (!r.ok)
-		throw new Error(json.error ? (isEnglish ? json.error.en : json.error.zh) : 'HTTP ' + r.status);
+		throw Object.assign(new Error(json.error ? (isEnglish ? json.error.en : json.error.zh) : 'HTTP ' + r.status),
+			{ code: json.error ? json.error.code : '' });
 	return json;
 }
 

@@ -1,12 +1,23 @@
-// wall.js - every link as a tile, by vendor; open incidents above; counts that filter.
-import { t, named, word, gradeWord } from './text.js';
+// wall.js - who is ill, first: incidents nobody has taken, then every link by vendor and zone, worst first.
+//
+// Few links stand as tiles with figures and curve.  Many (more than TILES_ALL) stand as one small cell each, and
+// the worst of them once more as tiles above, so that what the browser has to lay out stays bounded at thousands.
+import { t, named, word, gradeWord, located, vendorName } from './text.js';
 import { el, api, ms, percent, scaled, setText, setState, stateBadge, duration, ago, shortStamp,
-	emptyState } from './ui.js';
+	emptyState, shapes } from './ui.js';
 
-const STATES = ['down', 'degraded', 'not-observed', 'planned', 'up'];
+export const STATES = ['down', 'degraded', 'not-observed', 'none', 'planned', 'up'];	// worst first
 const OPEN = ['open', 'handling', 'recovered', 'review', 'hold'];
 const SVG = 'http://www.w3.org/2000/svg';
 const CURVE = 40;
+const TILES_ALL = 60;			// up to so many links are all tiles
+const TILES_WORST = 12;			// of more, so many stand above
+const NAMED_ALL = 400;			// up to so many cells carry their names
+const INCIDENTS = 6;
+
+export const rank = (l) => STATES.indexOf(l.state || 'none');
+export const keyOf = (l) => l.agent + '/' + l.link;
+export const collator = new Intl.Collator(document.documentElement.lang, { numeric: true });
 
 // A small curve of medians; a step that lost all is a red tick at the bottom.
 function drawCurve(svg, points)
@@ -52,8 +63,8 @@ function curveNode()
 	return svg;
 }
 
-// The two figures of a tile: [[value, label], [value, label]].
-function figures(l)
+// The two figures of a link: [[value, label], [value, label]].
+export function figures(l)
 {
 	const v = l.values || {};
 
@@ -76,15 +87,15 @@ function makeTile(l)
 		a: el('b'), al: el('small'), b: el('b'), bl: el('small'), curve: curveNode(),
 		age: el('span', { class: 'age' }),
 	};
-	const tile = el('a', { class: 'tile', href: '/link/' + l.agent + '/' + l.link, 'data-key': l.agent + '/' + l.link },
+	const tile = el('a', { class: 'tile', href: '/link/' + keyOf(l), 'data-key': keyOf(l) },
 		el('span', { class: 'line1' }, n.name, n.badge),
 		el('span', { class: 'figures' }, el('span', {}, n.a, n.al), el('span', {}, n.b, n.bl)),
 		n.curve, el('span', { class: 'line3' }, n.where, n.age));
 
-	return { tile, n, link: l, curve: (l.curve || []).slice(-CURVE) };
+	return { tile, n };
 }
 
-function isStale(l, now)
+export function isStale(l, now)
 {
 	return l.at !== null && now - l.at > Math.max(15, 3 * l.step_ms / 1000 + 5);
 }
@@ -92,34 +103,55 @@ function isStale(l, now)
 // What the verdict rests on, unless it only repeats the state.
 const causeOf = (l) => l.cause && l.cause !== 'none' && l.cause !== l.state ? l.cause : '';
 
-function where(l)
+export function where(l)
 {
 	return [word(l.probe), l.target + (l.probe === 'tcp' ? ':' + l.port : ''),
 		l.interface].filter(Boolean).join(' ');
 }
 
-function fillTile(x, now)
+// owner: whose it is, where the tile does not stand among his.
+function fillTile(x, now, owner)
 {
-	const l = x.link, f = figures(l), stale = isStale(l, now);
+	const l = x.link, n = x.n, f = figures(l), stale = isStale(l, now);
 
-	setText(x.n.name, named(l, 'name'));
-	setState(x.n.badge, l.state);
-	setText(x.n.a, f[0][0]);
-	setText(x.n.al, f[0][1]);
-	setText(x.n.b, f[1][0]);
-	setText(x.n.bl, f[1][1]);
-	setText(x.n.where, where(l));
-	setText(x.n.age, l.at === null ? t('noSample') : stale ? t('stale') + ' ' + ago(now, l.at)
+	setText(n.name, named(l, 'name'));
+	setState(n.badge, l.state);
+	setText(n.a, f[0][0]);
+	setText(n.al, f[0][1]);
+	setText(n.b, f[1][0]);
+	setText(n.bl, f[1][1]);
+	setText(n.where, [owner, where(l)].filter(Boolean).join(' · '));
+	setText(n.age, l.at === null ? t('noSample') : stale ? t('stale') + ' ' + ago(now, l.at)
 		: l.state && l.state !== 'up' ? [word(causeOf(l)), t('since', shortStamp(l.since))].filter(Boolean).join(' ') : '');
 	x.tile.dataset.state = l.state || 'none';
 	x.tile.dataset.stale = stale ? '1' : '0';
-	x.n.b.dataset.level = l.probe !== 'snmp' && l.loss > 0 ? (l.loss >= 0.05 ? 'bad' : 'some') : '';
+	n.b.dataset.level = l.probe !== 'snmp' && l.loss > 0 ? (l.loss >= 0.05 ? 'bad' : 'some') : '';
 	if (l.probe !== 'snmp')
-		drawCurve(x.n.curve, x.curve);
+		drawCurve(n.curve, x.curve);
 	x.tile.classList.toggle('curveless', l.probe === 'snmp');
 }
 
-export function incidentRow(i, now)
+// A link as one shape, with its name where there is room.
+function fillCell(x, isNamed, now)
+{
+	const l = x.link, state = l.state || 'none', stale = isStale(l, now) ? '1' : '0';
+
+	if (!x.cell)
+		x.cell = el('a', { class: 'cell', href: '/link/' + keyOf(l), 'data-key': keyOf(l) });
+	if (x.cell.dataset.state === state && x.cell.dataset.stale === stale)
+		return;
+	x.cell.dataset.state = state;
+	x.cell.dataset.stale = stale;
+	const says = named(l, 'name') + ' ' + (l.state ? word(l.state) : t('noVerdict')) + (stale === '1' ? ' ' + t('stale') : '');
+
+	x.cell.title = says;
+	x.cell.setAttribute('aria-label', says);
+	x.cell.textContent = shapes[state] + (isNamed ? ' ' + named(l, 'name') : '');
+}
+
+const place = (i) => located(i.located) || (i.segment === 'none' ? '' : word(i.segment)) || i.zone || '';
+
+export function incidentRow(i, now, vendors)
 {
 	const age = (i.recovered || i.closed || now) - i.first_fail;
 
@@ -127,9 +159,10 @@ export function incidentRow(i, now)
 		'data-istate': i.state },
 		el('span', { class: 'grade' }, gradeWord(i.grade)),
 		el('span', { class: 'what' }, named(i, 'title')),
+		el('span', { class: 'place' }, place(i)),
+		el('span', { class: 'who' }, [vendors ? vendorName(vendors, i.vendor) : '', i.handler].filter(Boolean).join(' · ')),
 		el('span', { class: 'istate' }, word(i.state)),
-		el('span', { class: 'lasted' }, duration(age)),
-		el('span', { class: 'who' }, i.handler || ''));
+		el('span', { class: 'lasted' }, duration(age)));
 }
 
 export const isOpen = (i) => OPEN.includes(i.state);
@@ -141,110 +174,210 @@ export function byUrgency(a, b)
 		|| a.first_fail - b.first_fail;
 }
 
+// "✖ 3 ▲ 2  120 links": what is not well of a group of links, and how many they are.
+function tallyOf(list, total)
+{
+	const n = new Array(STATES.length).fill(0);
+
+	for (const x of list)
+		n[rank(x.link)]++;
+	return el('small', { class: 'tally-of' }, ...STATES.slice(0, 3).map((s, i) => n[i] > 0
+		? el('span', { 'data-state': s, title: word(s) }, shapes[s] + ' ' + n[i]) : null),
+	total ? el('span', {}, t('nLinks', list.length)) : null);
+}
+
+const worse = (a, b) => rank(a.link) - rank(b.link) || a.link.class.localeCompare(b.link.class) || a.order - b.order;
+const worst = (list) => Math.min(...list.map((x) => rank(x.link)));
+const badness = (list) => list.reduce((n, x) => n + (rank(x.link) < 3 ? 1 : 0), 0);
+
 export function wallPage(main)
 {
-	const tiles = new Map(), incidents = new Map(), counts = {};
+	const links = new Map(), incidents = new Map(), counts = {};
 	const strip = el('section', { class: 'strip', 'aria-label': t('openIncidents') });
 	const summary = el('section', { class: 'summary', 'aria-label': t('filter') });
-	const wall = el('div', { class: 'wall', id: 'wall' });
-	let filter = '', vendors = [], alertdUp = true, loaded = false;
+	const wall = el('div', { class: 'wall', id: 'wall' }), ill = el('div', { class: 'tiles' });
+	const top = el('section', { class: 'worst', hidden: true }, el('h2', {}, t('worstLinks')), ill);
+	let groups = [], filter = '', vendors = [], alertdUp = true, loaded = false, stripShown = '';
 
 	document.title = t('wall') + ' - ' + t('product');
-	main.append(summary, strip, wall);
-	for (const s of ['all', ...STATES, 'none']) {
+	main.append(summary, strip, top, wall);
+	for (const s of ['all', ...STATES]) {
 		const n = el('b', {}, '0');
 		const b = el('button', { class: 'tally', 'data-state': s, 'aria-pressed': 'false', onclick: () => {
 			filter = filter === s || s === 'all' ? '' : s;
 			showFilter();
-		} }, n, el('span', {}, s === 'all' ? t('allLinks') : s === 'none' ? t('noVerdict') : word(s)));
+		} }, n, el('span', {}, s === 'all' ? t('allLinks') : shapes[s] + ' ' + (s === 'none' ? t('noVerdict') : word(s))));
 
 		counts[s] = { b, n };
 		summary.append(b);
 	}
 
+	// What does not match is hidden by one attribute and the style sheet; groups without a match go altogether.
 	function showFilter()
 	{
 		for (const s of Object.keys(counts))
 			counts[s].b.setAttribute('aria-pressed', String(filter === s || (s === 'all' && !filter)));
-		for (const x of tiles.values())
-			x.tile.hidden = filter !== '' && x.tile.dataset.state !== filter;
-		for (const s of wall.querySelectorAll('section'))
-			s.hidden = !s.querySelector('.tile:not([hidden])');
+		wall.dataset.filter = filter;
+		for (const g of groups) {
+			for (const z of g.zones)
+				z.node.hidden = filter !== '' && !z.list.some((x) => (x.link.state || 'none') === filter);
+			g.node.hidden = g.zones.every((z) => z.node.hidden);
+		}
 	}
 
 	function count()
 	{
-		const n = { all: tiles.size };
+		const n = { all: links.size };
 
-		for (const x of tiles.values())
-			n[x.tile.dataset.state] = (n[x.tile.dataset.state] || 0) + 1;
+		for (const x of links.values())
+			n[x.link.state || 'none'] = (n[x.link.state || 'none'] || 0) + 1;
 		for (const s of Object.keys(counts)) {
 			setText(counts[s].n, String(n[s] || 0));
 			counts[s].b.dataset.zero = n[s] ? '0' : '1';
 		}
 		counts.none.b.hidden = !n.none;
 		counts.planned.b.hidden = !n.planned;
-		if (filter)
-			showFilter();
 	}
 
-	function section(vendor, list)
+	const isDense = () => links.size > TILES_ALL;
+	const owner = (l) => isDense() ? [vendorName(vendors, l.vendor), l.zone].filter(Boolean).join(' ') : '';
+	const refill = (x, now) => fillTile(x, now, owner(x.link));
+
+	// Puts nodes into a box, unless they stand there in this order; who has the focus keeps it.
+	function put(box, nodes)
 	{
-		const v = vendors.find((x) => x.id === vendor) || { name_zh: vendor, name_en: vendor };
-		const grid = el('div', { class: 'tiles' });
+		const focus = box.contains(document.activeElement) ? document.activeElement : null;
 
-		list.sort((a, b) => named(a, 'name').localeCompare(named(b, 'name'), document.documentElement.lang,
-			{ numeric: true }));
-		for (const l of list) {
-			const x = makeTile(l);
+		if (nodes.length === box.children.length && nodes.every((n, i) => box.children[i] === n))
+			return;
+		box.replaceChildren(...nodes);
+		if (focus && focus.isConnected)
+			focus.focus();
+	}
 
-			tiles.set(l.agent + '/' + l.link, x);
-			grid.append(x.tile);
+	function tileOf(x, now)
+	{
+		if (!x.tile)
+			Object.assign(x, makeTile(x.link));
+		refill(x, now);
+		return x.tile;
+	}
+
+	function fillZone(z, alone, now)
+	{
+		const list = z.list.slice().sort(worse), isNamed = links.size <= NAMED_ALL;
+
+		z.head.replaceChildren(el('span', { class: 'zone-name' }, z.zone || t('noZone')), alone ? '' : tallyOf(z.list, !isDense() || isNamed));
+		if (isDense())
+			list.forEach((x) => fillCell(x, isNamed, now));
+		else
+			z.node.style.setProperty('--share', list.length);
+		put(z.box, list.map((x) => isDense() ? x.cell : tileOf(x, now)));
+	}
+
+	// Of many links the worst, as tiles.
+	function fillTop(now)
+	{
+		const list = !isDense() ? [] : [...links.values()].filter((x) => rank(x.link) < 2).sort(worse).slice(0, TILES_WORST);
+
+		for (const x of isDense() ? links.values() : [])
+			if (x.tile && !list.includes(x))
+				x.tile = x.n = undefined;
+		put(ill, list.map((x) => tileOf(x, now)));
+		top.hidden = list.length === 0;
+	}
+
+	// Groups and what is in them, worst first; only what has changed is touched.
+	function layout()
+	{
+		const now = Date.now() / 1000;
+		const byIllness = (a, b) => worst(a.list) - worst(b.list) || badness(b.list) - badness(a.list) || a.order - b.order;
+
+		for (const g of groups) {
+			for (const z of g.zones)
+				fillZone(z, g.zones.length === 1, now);
+			g.tally.replaceChildren(...tallyOf(g.list, true).children);
+			put(g.box, g.zones.sort(byIllness).map((z) => z.node));
 		}
-		return el('section', { 'data-vendor': vendor },
-			el('h2', {}, named(v, 'name') || vendor, el('small', {}, t('nLinks', list.length))), grid);
+		put(wall, groups.sort(byIllness).map((g) => g.node));
+		fillTop(now);
+		count();
+		showFilter();
+	}
+
+	function makeZone(zone, list, order)
+	{
+		const z = { zone, list, order, head: el('h3', {}), box: el('div', { class: isDense() ? 'cells' : 'tiles' }) };
+
+		z.node = el('div', { class: 'zone', 'data-zone': zone }, z.head, z.box);
+		return z;
+	}
+
+	function makeGroup(vendor, list, order)
+	{
+		const by = Map.groupBy ? Map.groupBy(list, (x) => x.link.zone) : list.reduce((m, x) =>
+			m.set(x.link.zone, (m.get(x.link.zone) || []).concat([x])), new Map());
+		const g = { list, order, tally: el('small', { class: 'tally-of' }), box: el('div', { class: 'zones' }) };
+
+		g.zones = [...by.keys()].sort(collator.compare).map((z, i) => makeZone(z, by.get(z), i));
+		g.node = el('section', { 'data-vendor': vendor },
+			el('h2', {}, vendorName(vendors, vendor), g.tally), g.box);
+		return g;
 	}
 
 	function build(data)
 	{
-		const by = new Map(), seen = data.links.filter((l) => l.at !== null).length;
+		const by = new Map(), sorted = data.links.map((l) => [named(l, 'name'), l])
+			.sort((a, b) => collator.compare(a[0], b[0]));
 
 		vendors = data.vendors;
-		tiles.clear();
-		for (const l of data.links)
-			by.set(l.vendor, (by.get(l.vendor) || []).concat([l]));
-		wall.replaceChildren(...[...by.keys()].sort().map((v) => section(v, by.get(v))));
+		links.clear();
+		sorted.forEach(([, l], order) => {
+			const x = { link: l, order, curve: (l.curve || []).slice(-CURVE) };
+
+			links.set(keyOf(l), x);
+			if (!by.has(l.vendor))
+				by.set(l.vendor, []);
+			by.get(l.vendor).push(x);
+		});
+		groups = [...by.keys()].map((v) => [vendorName(vendors, v), v]).sort((a, b) => collator.compare(a[0], b[0]))
+			.map(([, v], i) => makeGroup(v, by.get(v), i));
+		wall.replaceChildren();
+		wall.classList.toggle('dense', isDense());
+		wall.classList.toggle('tiny', links.size > NAMED_ALL);
+		loaded = true;
+		layout();
+		performance.mark('wall');		/* the bench looks for it */
 		if (data.links.length === 0)
 			wall.append(emptyState(t('emptyPlan'), t('emptyPlanHint')));
-		else if (seen === 0)
+		else if (data.links.every((l) => l.at === null))
 			wall.prepend(emptyState(t('noSample'), t('noSampleHint', data.links.length)));
-		for (const x of tiles.values())
-			fillTile(x, data.now);
-		loaded = true;
-		count();
-		showFilter();
 	}
 
 	function showIncidents()
 	{
 		const now = Date.now() / 1000;
-		const open = [...incidents.values()].filter(isOpen).sort(byUrgency), shown = open.slice(0, 6);
+		const open = [...incidents.values()].filter(isOpen).sort(byUrgency), shown = open.slice(0, INCIDENTS);
+		const rows = shown.map((i) => incidentRow(i, now, vendors)), text = rows.map((r) => r.outerHTML).join('') + open.length;
 
 		strip.hidden = !alertdUp || !loaded;
+		if (text === stripShown || strip.contains(document.activeElement))
+			return;
+		stripShown = text;
 		strip.classList.toggle('calm', open.length === 0);
 		strip.replaceChildren(el('h2', {}, open.length ? t('openIncidents') : t('noIncidents'),
-			open.length ? el('small', {}, String(open.length)) : null),
-			...shown.map((i) => incidentRow(i, now)));
+			open.length ? el('small', {}, t('notTaken', open.filter((i) => i.state === 'open').length, open.length)) : null),
+		...rows);
 		if (open.length > shown.length)
-			strip.append(el('a', { class: 'more', href: '/incidents' }, '+' + (open.length - shown.length)));
+			strip.append(el('a', { class: 'more', href: '/incidents' }, t('moreIncidents', open.length - shown.length)));
 	}
 
 	async function reload()
 	{
 		try {
-			const [links, list] = await Promise.all([api('links'), api('incidents')]);
+			const [data, list] = await Promise.all([api('links'), api('incidents')]);
 
-			build(links);
+			build(data);
 			alertdUp = list.up;
 			incidents.clear();
 			list.incidents.forEach((i) => incidents.set(i.number, i));
@@ -259,9 +392,13 @@ export function wallPage(main)
 	setInterval(() => {
 		const now = Date.now() / 1000;
 
-		for (const x of tiles.values())
-			if (isStale(x.link, now))
-				fillTile(x, now);
+		for (const x of links.values())
+			if (isStale(x.link, now)) {
+				if (x.tile)
+					refill(x, now);
+				if (x.cell)
+					fillCell(x, links.size <= NAMED_ALL, now);
+			}
 		showIncidents();
 	}, 5000);
 
@@ -269,20 +406,26 @@ export function wallPage(main)
 		reload,
 		links(list) {
 			const now = Date.now() / 1000;
+			let turned = false;
 
-			if (list.some((l) => !tiles.has(l.agent + '/' + l.link)) || wall.querySelector(':scope > .empty')) {
+			if (list.some((l) => !links.has(keyOf(l))) || wall.querySelector(':scope > .empty')) {
 				reload();
 				return;
 			}
 			for (const l of list) {
-				const x = tiles.get(l.agent + '/' + l.link);
+				const x = links.get(keyOf(l));
 
 				if (l.at !== x.link.at)
 					x.curve = x.curve.concat([l.sent > 0 && l.replies === 0 ? -1 : l.rtt_ms]).slice(-CURVE);
-				x.link = Object.assign(x.link, l);
-				fillTile(x, now);
+				turned = turned || l.state !== x.link.state;
+				Object.assign(x.link, l);
+				if (x.tile)
+					refill(x, now);
+				if (x.cell && !turned)
+					fillCell(x, links.size <= NAMED_ALL, now);
 			}
-			count();
+			if (turned)
+				layout();
 		},
 		status(s) {
 			if (alertdUp !== s.alertd.up)

@@ -28,7 +28,7 @@ from process import Program, wait_for                                   # noqa: 
 SEED = 20261128
 KILLS, CUTS = 200, 50
 SITES = 3                               # at the same time: they mostly wait
-OURS_S, QUICK_S = 260, 30               # no fall begins later
+OURS_S, QUICK_S = 330, 30               # no fall begins later
 PEER_S = 40
 RTTS, BATCH = 10, 20
 PEER_FILES = 4

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """ingest.py - what a collector pays to take samples in, beside collectd and bare libevent.
 
-linkwatch-loadgen is all agents, on one core; what is measured has the other for itself.  Rows:
+linkwatch-loadgen is all agents, on one core; what is measured has the other, and both come
+before what else runs here.  Rows:
 CPU from TLS to the synced journal, 10,000 links sustained, memory of an idle agent, a storm
 of reconnects, and the backlog of 72 hours of 50 agents beside live ones.
 
@@ -23,7 +24,7 @@ import sys
 import tempfile
 import time
 
-from bench import (NotInstalled, Program, Unmeasured, arguments, cpu_seconds, in_turn, installed, measure,
+from bench import (NotInstalled, Program, Unmeasured, arguments, cpu_seconds, favour, in_turn, installed, measure,
                    median, peak_rss_kb, pin, row, tail, usable, wait_for, why_not)
 
 ADDRESS = '127.0.0.1'
@@ -83,7 +84,7 @@ class Site:
 
     def _start(self, name, argv, said):
         self.server = Program(name, argv, self.path(f'{name}.log')).start()
-        pin(self.server.pid, SERVER_CORE)
+        favour(self.server.pid, SERVER_CORE)
         try:
             wait_for(lambda: said in self.server.said() or not self.server.running(), 60, name)
         except TimeoutError as e:
@@ -146,7 +147,7 @@ class Fleet:
         self.log = tempfile.TemporaryFile()
         self.process = subprocess.Popen([site.tool, 'run', site.dir, '--control', *map(str, options)],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log)
-        pin(self.process.pid, LOAD_CORE)
+        favour(self.process.pid, LOAD_CORE)
         self.rest = b''
 
     def __enter__(self):
@@ -267,7 +268,7 @@ class Collectd:
                     f'LoadPlugin unixsock\n<Plugin unixsock>\nSocketFile "{sock}"\n</Plugin>\n')
         p = Program('collectd', [program, '-f', '-C', conf], os.path.join(self.dir, 'log')).start()
         try:
-            pin(p.pid, SERVER_CORE)
+            favour(p.pid, SERVER_CORE)
             wait_for(lambda: os.path.exists(sock) or not p.running(), 15, 'collectd')
             return self._feed(p, sock, rounds)
         finally:

@@ -25,7 +25,7 @@ SETS = {
     'agent': (('emulator.py', 120, 40, False), ('icmp.py', 500, 120, False), ('footprint.py', 240, 90, False),
               ('loss.py', 380, 60, True), ('tcp.py', 150, 40, False), ('snmp.py', 150, 40, False),
               ('spool.py', 180, 90, False)),
-    'collector': (('ingest.py', 300, 90, False), ('rrd.py', 200, 60, False), ('durable.py', 400, 90, False),
+    'collector': (('ingest.py', 300, 90, False), ('rrd.py', 200, 60, False), ('durable.py', 480, 90, False),
                   ('graph.py', 120, 40, False), ('page.py', 120, 40, False)),
 }
 TOTAL_S, TOTAL_QUICK_S = 900, 240       # nothing runs longer than this in all

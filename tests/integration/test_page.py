@@ -1,5 +1,8 @@
 #!/usr/bin/python3
-"""test_page.py - the page in a real browser on the whole stack, with an incident to look at."""
+"""test_page.py - the page in a real browser on the whole stack, with an incident to look at.
+
+LINKWATCH_SHOTS=DIR keeps pictures of every page there (make shots).
+"""
 
 import os
 import re
@@ -14,10 +17,20 @@ from lab import TOP, WEB, Stack, main, test, wait_for
 def page_of_the_whole_stack(lab):
     """Log in, wall, graph, zoom, incident handled to its end, both languages, no console error: tests/web/test_web.py."""
     lab.start_impair('10.200.0.0/16 delay=5ms jitter=2ms')
-    stack = Stack(lab, 'page')
+    stack = Stack(lab, 'page', agents=('a1', 'a2'))
     stack.collector_conf['store'] = {'age': '2s'}
-    for i, name in enumerate(('pudong', 'xuhui', 'minhang'), 1):
-        stack.link(name, 'icmp', f'10.200.1.{i}', count=5, timeout='400ms')
+    stack.links['vendors'].append({'id': 'cloud-b', 'code': 'B云', 'code_en': 'B', 'name_en': 'Delta Computing Network',
+                                   'name': '长三角一体化示范区算力网络调度中心云平台'})
+    stack.links['agents'][1].update({'vendor': 'cloud-b', 'zone': 'xuhui', 'name': '徐汇a2'})
+    stack.links['chains'].append({'id': 'permits', 'name': '一网通办', 'name_en': 'Permits online'})
+    icmp = {'probe': 'icmp', 'count': 5, 'timeout': '400ms'}
+    stack.link('minhang', target='10.200.1.3', **icmp)
+    stack.link('xuhui', target='10.200.1.2', **icmp, vendor='cloud-b')
+    stack.link('access', target='10.200.1.6', **icmp, chain='permits', segment='access', name='接入线路网关')
+    stack.link('pudong', target='10.200.1.1', **icmp, chain='permits', segment='extranet', name='浦东政务外网专线')
+    stack.link('edge', target='10.200.1.7', **icmp, chain='permits', segment='edge', vendor='cloud-b', name='云边界')
+    stack.link('to-a2', target='10.200.1.4', **icmp, reverse='a2/to-a1', name='浦东至徐汇')
+    stack.link('to-a1', target='10.200.1.5', agent='a2', **icmp, reverse='a1/to-a2', name='徐汇至浦东')
     stack.start()
     for name in ('pudong', 'xuhui', 'minhang'):
         stack.await_state(name, 'up')
@@ -25,8 +38,9 @@ def page_of_the_whole_stack(lab):
     stack.await_incident(link='pudong', kind='down')
     lab.road('set 10.200.1.3 loss=40')
     wait_for(lambda: len(stack.samples('xuhui')) > 15, 40, 'a quarter of a minute of samples', step=1)
+    shots = ['--shots', os.environ['LINKWATCH_SHOTS']] if 'LINKWATCH_SHOTS' in os.environ else []
     r = subprocess.run(
-        ['/usr/bin/python3', os.path.join(TOP, 'tests', 'web', 'test_web.py')], check=False, capture_output=True,
+        ['/usr/bin/python3', os.path.join(TOP, 'tests', 'web', 'test_web.py'), *shots], check=False, capture_output=True,
         text=True, timeout=420,
         env={**os.environ, 'LINKWATCH_URL': f'https://127.0.0.1:{WEB}/', 'LINKWATCH_USER': 'admin',
              'LINKWATCH_PASSWORD': 'lab-password', 'LINKWATCH_INCIDENT': '1', 'HOME': lab.dir,

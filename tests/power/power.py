@@ -258,14 +258,12 @@ class Site:
     def kill(self):
         """kill -9 of all its processes at once; none is left."""
         pid = self.collector.pid
-        members = session_members(pid)
         try:
             os.killpg(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
         self.collector.process.wait()
-        wait_for(lambda: not any(map(runs, members)), 20, 'all processes of the collector are gone', step=0.002)
-        assert not session_members(pid), 'a process of the collector has outlived kill -9'
+        wait_for(lambda: not session_members(pid), 60, 'all processes of the collector are gone', step=0.01)
 
     def acked(self):
         return sum(l.acked for l in self.loaders)
@@ -282,14 +280,6 @@ class Site:
             s.connect(os.path.join(self.state, 'store.sock'))
             s.sendall(wish.encode() + b'\n')
             return s.recv(4096).decode()
-
-
-def runs(pid):
-    try:
-        with open(f'/proc/{pid}/stat', encoding='utf-8', errors='replace') as f:
-            return f.read().rpartition(')')[2].split()[0] != 'Z'
-    except OSError:
-        return False
 
 
 def one_fall(site, dice, power):
@@ -310,7 +300,7 @@ def one_fall(site, dice, power):
     if power:
         site.disk.cut(dice if dice.random() < 0.67 else None)
         if os.path.isdir(os.path.join(site.state, 'journal')):
-            for _ in journal_read.records(os.path.join(site.state, 'journal'), crc=False):
+            for _ in journal_read.records(os.path.join(site.state, 'journal'), crc=False, published=False):
                 pass                    # Damage if it is anything but a torn tail
 
 

@@ -73,11 +73,12 @@ def cursor(directory, name):
     return int(m[2])
 
 
-def records(directory, crc=True, torn=None):
-    """Every published record, in order; raises Damage.  Without a tip: every whole one of the end.
+def records(directory, crc=True, published=True):
+    """The records in order; raises Damage.
 
+    published: up to the tip, as a reader goes while somebody writes.  Else up to the last whole one, as
+    a writer goes on after a power cut, when the tip may be old; what it says must stand all the same.
     crc=False leaves the checksums out (they are slow here); the chain covers the same bytes.
-    torn, a list, gets the number of bytes behind the last record.
     """
     names, end = segments(directory), tip(directory)
     expect = previous = None
@@ -100,7 +101,8 @@ def records(directory, crc=True, torn=None):
             raise Damage(name, 0, expect, 'does not continue the segment before')
         expect, previous = first, head[16:48]
         at = SEGMENT_HEADER
-        limit = end[2] if end is not None and end[1] == first else len(data)
+        stop = published and end is not None and end[1] == first
+        limit = end[2] if stop else len(data)
         while at < limit:
             record = _record(data, at, seed, name, crc)
             if record is None:
@@ -115,8 +117,8 @@ def records(directory, crc=True, torn=None):
             yield record
             previous, expect = record.hash, expect + 1
             at += RECORD_HEADER + len(record.data)
-        if torn is not None and last:
-            torn.append(len(data) - at)
+        if stop:
+            break
     if end is not None and names and expect < end[0]:
         raise Damage(names[-1], 0, expect, f'the end; {end[0] - 1} was published')
 

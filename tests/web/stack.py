@@ -91,6 +91,21 @@ class Stack:
         self.children.append(p)
         return p
 
+    def web_again(self):
+        """Starts the web process anew at its old address, once it has ended."""
+        port = self.url.rsplit(":", 1)[1]
+        with open(self.dir + "/collector.yaml") as f:
+            before, web = f.read().split("web:", 1)
+        with open(self.dir + "/collector.yaml", "w") as f:
+            f.write(before + "web:" + web.replace("port: 0", "port: " + port, 1))
+        said = len(self.log("web"))
+        self.web = self.role("web")
+        end = time.monotonic() + 30
+        while "listening on" not in self.log("web")[said:]:
+            if self.web.poll() is not None or time.monotonic() > end:
+                raise RuntimeError("web does not come back:\n" + self.log("web")[said:])
+            time.sleep(0.05)
+
     def log(self, name):
         with open("%s/%s.log" % (self.dir, name), errors="replace") as f:
             return f.read()

@@ -19,7 +19,7 @@ ARGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-f
         "--disable-background-networking", "--disable-component-update", "--disable-sync",
         "--disable-dev-shm-usage", "--disable-default-apps", "--disable-extensions",
         "--ignore-certificate-errors", "--force-device-scale-factor=1", "--hide-scrollbars"]
-KEYS = {"enter": "\ue007", "escape": "\ue00c", "left": "\ue012", "right": "\ue014", "tab": "\ue004"}
+KEYS = {"enter": "\ue007", "escape": "\ue00c", "down": "\ue015", "left": "\ue012", "right": "\ue014", "tab": "\ue004"}
 
 
 class WebDriverError(Exception):
@@ -150,5 +150,10 @@ class Browser:
                 if m["level"] in ("SEVERE", "WARNING")]
 
     def screenshot(self, path):
+        """A picture of the viewport, by the ending of its name: .png exact, .webp small."""
+        if path.endswith(".webp"):
+            data = self.cdp("Page.captureScreenshot", {"format": "webp", "quality": 10})["data"]
+        else:
+            data = self.call("GET", "/screenshot")
         with open(path, "wb") as f:
-            f.write(base64.b64decode(self.call("GET", "/screenshot")))
+            f.write(base64.b64decode(data))

@@ -18,6 +18,7 @@
 
 #include "agent/target.h"
 #include "suite.h"
+#include "tests/unit/own_time.h"
 
 #define DEVICES 32
 
@@ -279,7 +280,7 @@ assert_interface(struct polled *p)
 	ck_assert_int_eq(p->last.outcome, PROBE_REPLY);
 	ck_assert_uint_eq(p->last.causes, 0);
 	ck_assert_int_gt(p->last.rtt_ns, 0);
-	ck_assert_int_lt(p->last.rtt_ns, NS_PER_S);
+	ck_assert_int_le(p->last.rtt_ns, p->target.timeout_ns);
 	ck_assert_double_eq(role(p, ROLE_OPER_STATUS), 1);
 	ck_assert_double_ge(role(p, ROLE_UPTIME_S), 0);
 }
@@ -464,18 +465,18 @@ START_TEST(test_dead_devices_delay_nobody)
 
 		poll_one(p, dead_port);
 	}
-	before = clock_mono(clock_real()).ns;
+	before = own_time_ns();
 	poll_one(alive, port);
 	wait_one(alive);
 	ck_assert_uint_eq(alive->last.causes, 0);
-	ck_assert_int_lt(clock_mono(clock_real()).ns - before, 500 * NS_PER_MS);
+	ck_assert_int_lt(own_time_ns() - before, 500 * NS_PER_MS);
 	for (unsigned i = 1; i <= 20; i++) {
 		if (polled[i].results == 0)
 			wait_one(&polled[i]);
 		ck_assert_int_eq(polled[i].last.outcome, PROBE_LOST);
 		ck_assert_uint_eq(polled[i].last.causes, CAUSE_BIT(CAUSE_TIMEOUT));
 	}
-	ck_assert_int_lt(clock_mono(clock_real()).ns - before, 3 * NS_PER_S);
+	ck_assert_int_lt(own_time_ns() - before, 3 * NS_PER_S);
 	close(dead);
 	end();
 }

@@ -429,7 +429,7 @@ START_TEST(endless_parts)
 	static uint8_t block[200000];
 
 	connect_feed();
-	for (int i = 0; i < 5 && !far.closed; i++)
+	for (size_t n = 0; n <= JOURNAL_RECORD_MAX && !far.closed; n += sizeof(block))
 		give_record(1, JREC_BATCH, block, sizeof(block), true);
 	ck_assert(far.closed);
 }

@@ -36,7 +36,7 @@
 #define AGENTS 12
 #define STEP_MS 200
 #define RECORDS_MAX 20000
-#define SETTLE_S 60
+#define SETTLE_S 240		/* a busy machine; else a few */
 
 #define GATEWAY_MS 250		/* that it takes to answer: many kills fall into it */
 #define TAKEN_MAX 2000
@@ -538,7 +538,9 @@ all_told(void)
 	for (int i = 0; i < AGENTS; i++) {
 		char name[32];
 		snprintf(name, sizeof(name), "链路%c", 'A' + i);
-		if (told("sms", name, "中断,") == 0 || told("sms", name, "恢复:") == 0)
+		/* what began and ended while it was held up is told in one */
+		if (told("sms", name, "中断,") == 0 ||
+		    told("sms", name, "恢复:") + told("sms", name, "补报:") == 0)
 			return false;
 	}
 	return true;
@@ -613,9 +615,9 @@ START_TEST(everything_is_told)
 	lab.fails_to = 45;
 	start_lab();
 	evtimer_add(lab.kill, &first);
-	run_for(14);
+	for (run_for(14); lab.kills <= 15;)
+		run_for(1);
 	event_del(lab.kill);
-	ck_assert_int_gt(lab.kills, 15);
 	wait_until_told();
 	stop_program(SIGTERM, 0);
 	/* what was decided has ended well, and only what was cut off may be told twice */
@@ -682,7 +684,8 @@ START_TEST(locked_database)
 	lab.fails_from = 25;
 	lab.fails_to = 60;
 	start_lab();
-	run_for(3);
+	for (run_for(3); lab.acked == 0;)
+		run_for(0.5);
 	snprintf(path, sizeof(path), "%s/state/alertd.db", lab.dir);
 	ck_assert_int_eq(sqlite3_open_v2(path, &s, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
 	ck_assert_int_eq(sqlite3_exec(s, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
@@ -712,11 +715,11 @@ main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_set_timeout(tc, 120);
+	tcase_set_timeout(tc, 400);
 	tcase_add_test(tc, everything_is_told);
 	tcase_add_test(tc, locked_database);
 	tcase_add_checked_fixture(slow, setup_gateway, teardown);
-	tcase_set_timeout(slow, 120);
+	tcase_set_timeout(slow, 400);
 	tcase_add_test(slow, slow_gateway);
 	suite_add_tcase(s, tc);
 	suite_add_tcase(s, slow);

@@ -30,7 +30,7 @@ reload(void *arg, uint64_t *revision, char **errors)
 
 /* ------------------------------------------------------------- a faulty disk */
 
-static struct { struct disk disk; struct disk *under; int fail; } faulty;
+static struct { struct disk disk; struct disk *under; int fail, syncs; } faulty;
 
 struct faulty_file { struct disk_file f; struct disk_file *under; };
 
@@ -55,6 +55,7 @@ ff_sync(struct disk_file *f)
 {
 	struct disk_file *u = ((struct faulty_file *)f)->under;
 
+	faulty.syncs++;
 	return u->ops->sync(u);
 }
 

@@ -138,7 +138,7 @@ struct test_conn {
 	struct conn conn;
 	struct sent *sent;
 	size_t n, seen;			/* seen: how many the test has looked at */
-	bool is_closed;
+	bool is_closed, is_paused;
 	size_t queued;
 };
 
@@ -161,7 +161,7 @@ test_send(struct conn *conn, uint8_t type, const void *p, size_t n)
 }
 
 static inline size_t test_queued(const struct conn *c) { return ((const struct test_conn *)c)->queued; }
-static inline void test_pause(struct conn *c, int on) { (void)c, (void)on; }
+static inline void test_pause(struct conn *c, int on) { ((struct test_conn *)c)->is_paused = on != 0; }
 static inline void test_close(struct conn *c) { ((struct test_conn *)c)->is_closed = true; }
 static inline const char *test_address(const struct conn *c) { (void)c; return "192.0.2.7:4433"; }
 

@@ -103,7 +103,7 @@ start(const char *a, const char *b)
 {
 	const char *role[] = { a, b, NULL };
 	struct supervisor_opts o = { .conf_path = log_path, .role = role, .keeper = "keeps",
-		.hang_ns = 1500 * NS_PER_MS, .stop_ns = NS_PER_S };
+		.hang_ns = 4 * NS_PER_S, .stop_ns = 3 * NS_PER_S };
 
 	supervisor = fork();
 	if (supervisor == 0) {

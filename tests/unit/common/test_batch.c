@@ -14,6 +14,7 @@
 #include "common/bits.h"
 #include "common/clock.h"
 #include "common/frame.h"
+#include "common/mem.h"
 #include "common/rng.h"
 
 static const uint8_t boot[BOOT_ID_LEN] = "0123456789abcde";
@@ -588,6 +589,47 @@ START_TEST(survives_damage)
 }
 END_TEST
 
+/* What a space gives is what malloc() gives, whatever came before; and it lies where the last one lay. */
+START_TEST(a_space_is_used_again)
+{
+	static const int samples[] = { 5, 400, 1, 40, 40, 400, 2000, 5, 5 };
+	struct batch_space *space = batch_space_new();
+	const Linkwatch__Pb__Batch *at = NULL;
+
+	for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
+		size_t n, len;
+		uint8_t *p = usual(samples[i], &n), *x, *y;
+		Linkwatch__Pb__Batch *want = batch_unpack(p, n), *got;
+
+		got = batch_unpack_into(space, p, n);
+		ck_assert_ptr_nonnull(got);
+		len = linkwatch__pb__batch__get_packed_size(want);
+		ck_assert_uint_eq(linkwatch__pb__batch__get_packed_size(got), len);
+		x = xmalloc(len);
+		y = xmalloc(len);
+		linkwatch__pb__batch__pack(want, x);
+		linkwatch__pb__batch__pack(got, y);
+		ck_assert_int_eq(memcmp(x, y, len), 0);
+		got = batch_unpack_into(space, p, n);
+		for (int again = 0; again < 3; again++) {
+			at = got;
+			got = batch_unpack_into(space, p, n);
+			ck_assert_ptr_eq(got, at);
+			p[n - 1] ^= 0xff;	/* a bad one between them leaves nothing behind */
+			batch_unpack_into(space, p, n);
+			p[n - 1] ^= 0xff;
+		}
+		linkwatch__pb__batch__free_unpacked(want, NULL);
+		free(x);
+		free(y);
+		free(p);
+	}
+	ck_assert_ptr_null(batch_unpack_into(space, "x", 1));
+	batch_space_free(space);
+	batch_space_free(NULL);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -604,6 +646,7 @@ main(void)
 	tcase_add_test(build, unpacking_refuses);
 	tcase_add_test(build, any_bit_may_be_wrong);
 	tcase_add_test(build, nothing_unfolds_without_bound);
+	tcase_add_test(build, a_space_is_used_again);
 	suite_add_tcase(s, build);
 	tcase_add_checked_fixture(refuse, setup, teardown);
 	tcase_add_test(refuse, refuses_heads);
