@@ -37,6 +37,7 @@ FOREIGN_WORDS = ("cloud-b", "xuhui-1", "B云", "乙云", "Cloud B")
 #   own     his; what another vendor owns is 404 (by path) or not in it (lists)
 VENDOR = {
     "get /": "shared", "get /incidents": "shared", "get /agents": "shared", "get /incident/{number}": "shared",
+    "get /agent/{agent}": "own", "get /chains": "shared", "get /matrix": "shared",
     "get /link/{agent}/{link}": "own", "get /login": "open", "post /login": "open", "post /logout": "shared",
     "get /assets/{name}": "open", "get /favicon.ico": "open", "get /healthz": "open", "get /metrics": "none",
     "get /graph/{agent}/{link}": "own", "get /api/status": "own", "get /api/links": "own",
@@ -340,6 +341,14 @@ class Tests:
             path = "/api/series/{agent}/{link}"
             got = self.valid(self.api["paths"][path]["get"], self.admin.ask("GET", self.fill(path, OWN, "cloud-a") + "?" + query), query)
             check(got["rows"], "no rows")
+        op = self.api["paths"]["/api/links"]["get"]
+        for query, status in (("curve=0", 200), ("curve=1", 200), ("agent=pudong-1&curve=0", 200), ("agent=nobody", 200),
+                              ("curve=2", 400), ("curve=", 400), ("agent=", 400), ("agent=../x", 400)):
+            got = self.admin.ask("GET", "/api/links?" + query)
+            data = self.valid(op, got, query)
+            check(got[0] == status, "%s gives %d" % (query, got[0]))
+            check(status != 200 or {l["agent"] for l in data["links"]} <= ({"pudong-1"} if "pudong" in query else
+                                                                           set() if "nobody" in query else {"pudong-1", "xuhui-1"}), query)
         check(("/api/links", 200) in tried and ("/api/links", 401) in tried and ("/api/users", 403) in tried, "too little was tried")
 
     def test_31_posts_are_as_described(self):
