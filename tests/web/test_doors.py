@@ -287,8 +287,7 @@ class Tests:
         for secret in self.tokens.values():
             check(len(secret) == 67 and secret not in out and secret not in text and secret[3:] not in text, "the secret is kept")
         check(os.stat(self.own.dir + "/tokens").st_mode & 0o77 == 0, "others may read the file")
-        for args in (("look", "viewer"), ("new",), ("new", "god"), ("new", "vendor="), ("new", "vendor"), ("N", "viewer"),
-                     ("new", "viewer", "0"), ("new", "viewer", "x"), ("new", "viewer", "99999"), ("a" * 49, "viewer")):
+        for args in (("look", "viewer"), ("new", "vendor"), ("new", "viewer", "0")):    # test_web_token.c has more
             self.token("add", *args, ok=False)
         self.token("revoke", "nobody", ok=False)
         check(self.token("list").stdout == out, "a refused command has changed the file")

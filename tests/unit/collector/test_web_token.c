@@ -155,6 +155,11 @@ START_TEST(command_refuses)
 	ck_assert_int_eq(token(2, "burn"), 2);
 	ck_assert_int_eq(token(4, "add", path, "ci"), 2);
 	ck_assert_int_eq(token(5, "add", path, "ci", "root"), 2);
+	ck_assert_int_eq(token(5, "add", path, "ci", "vendor"), 2);
+	ck_assert_int_eq(token(5, "add", path, "ci", "vendor="), 2);
+	ck_assert_int_eq(token(5, "add", path, "CI", "viewer"), 2);
+	ck_assert_int_eq(token(5, "add", path, "a234567890123456789012345678901234567890123456789", "viewer"), 2);
+	ck_assert_int_eq(token(6, "add", path, "ci", "viewer", "99999"), 2);
 	ck_assert_int_eq(token(6, "add", path, "ci", "viewer", "0"), 2);
 	ck_assert_int_eq(token(6, "add", path, "ci", "viewer", "1d"), 2);
 	ck_assert_int_eq(token(3, "list", path), 1);
