@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -289,8 +290,10 @@ drain(const char *path)
 	end = journal_end(conf);
 	used[0] = (struct used){ 0, (double)clock_mono(clock_real()).ns / 1e9, 0 };
 	pid = fork();
-	if (pid == 0)
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		exit(store_main(conf, false));
+	}
 	while (value_of(answer, "next") < end) {
 		usleep(100 * 1000);
 		if (store_ask(conf, "stat", answer, sizeof answer) != 0 && waitpid(pid, &status, WNOHANG) == pid)
