@@ -50,7 +50,7 @@ const struct web_route web_routes[] = {
 	{ WEB_GET, "metrics", ROUTE_SCRAPE, web_metrics, NULL, NULL },
 	{ WEB_GET, "graph/*/*", ROUTE_OWN, web_graph, "kind from to w h scale theme", NULL },
 	{ WEB_GET, "api/status", ROUTE_OWN, web_api_status, NULL, NULL },
-	{ WEB_GET, "api/links", ROUTE_OWN, web_api_links, NULL, NULL },
+	{ WEB_GET, "api/links", ROUTE_OWN, web_api_links, "agent curve", NULL },
 	{ WEB_GET, "api/link/*/*", ROUTE_OWN, web_api_link, NULL, NULL },
 	{ WEB_GET, "api/series/*/*", ROUTE_OWN, web_series, "from to resolution cf", NULL },
 	{ WEB_GET, "api/agents", ROUTE_OWN, web_api_agents, NULL, NULL },

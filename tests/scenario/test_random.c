@@ -22,6 +22,7 @@
 #include "common/links.h"
 #include "common/mem.h"
 #include "common/utf.h"
+#include "tests/rounds.h"
 #include "tests/scenario/store.h"
 
 #define LINKS 6
@@ -458,7 +459,7 @@ int
 main(int argc, char **argv)
 {
 	uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-	uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : argc > 1 ? 1 : 12;
+	uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 10) : argc > 1 ? 1 : ROUNDS(12);
 
 	for (uint64_t s = first; s < first + count; s++)
 		run_seed(s);

@@ -17,8 +17,9 @@
 
 #include "common/log.h"
 #include "tests/sim/sim_run.h"
+#include "tests/rounds.h"
 
-#define CLEAN 600
+#define CLEAN ROUNDS(600)
 #define BUG_WORLDS 300
 #define WORKERS 2
 #define WORLD_SECONDS 60		/* a world that takes longer hangs */

@@ -11,6 +11,7 @@
 #include "common/mem.h"
 #include "common/rng.h"
 #include "tests/unit/common/journal_fixture.h"
+#include "tests/rounds.h"
 
 /* ----------------------------------------------------- a disk that refuses */
 
@@ -298,14 +299,14 @@ start_writer(int *fd, uint64_t limit)
 	return pid;
 }
 
-START_TEST(killed_100_times)
+START_TEST(killed_many_times)
 {
 	struct rng_seed seed;
 	struct rng *rng = rng_seeded(&seed, 42);
 	struct journal_recovery rec;
 	uint64_t torn = 0;
 
-	for (int round = 0; round < 100; round++) {
+	for (int round = 0; round < ROUNDS(100); round++) {
 		uint64_t acked = 0, v;
 		struct journal_stat st;
 		struct journal *j;
@@ -329,7 +330,7 @@ START_TEST(killed_100_times)
 		ck_assert_uint_eq(read_all(disk, st.first_seq, NULL), st.next_seq - st.first_seq);
 		journal_close(j);
 	}
-	printf("killed 100 times, %llu records, %llu torn tails\n",
+	printf("killed %d times, %llu records, %llu torn tails\n", ROUNDS(100),
 	    (unsigned long long)rec.next_seq - 1, (unsigned long long)torn);
 }
 END_TEST
@@ -411,7 +412,7 @@ main(void)
 	tcase_add_test(tc, full_disk_changes_nothing);
 	tcase_add_test(tc, failed_sync_poisons);
 	tcase_add_test(tc, full_tmpfs);
-	tcase_add_test(tc, killed_100_times);
+	tcase_add_test(tc, killed_many_times);
 	tcase_add_test(tc, read_while_written_by_others);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
