@@ -32,7 +32,7 @@ class Load:
         self.await_port()
 
     def await_port(self):
-        wait_for(lambda: net.tcp_answers(PORT, '127.0.0.1'), 20, 'the collector listens')
+        wait_for(lambda: net.tcp_answers(PORT, '127.0.0.1'), 60, 'the collector listens')
 
     def argv(self, command, **options):
         argv = [self.tool, command, self.dir]
@@ -42,7 +42,7 @@ class Load:
 
     def call(self, command, status=0, **options):
         """Runs it to its end; what it printed, as JSON if it is that."""
-        done = subprocess.run(self.argv(command, **options), capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(self.argv(command, **options), capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == status, f'{command}: status {done.returncode}: {done.stderr or done.stdout}'
         return json.loads(done.stdout) if done.stdout.startswith('{') else done.stdout + done.stderr
 
@@ -58,8 +58,8 @@ def acked_is_written_once(lab):
     """A backlog, two storms, bad neighbours, kill -9 in the middle, and a second run that goes on."""
     load = Load(lab, 'load', agents=12, links=20)
     load.start()
-    with subprocess.Popen(load.argv('run', backlog='10m', live=True, control=True, bad=2, misbehave='forged',
-                                    rate=20000), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
+    with subprocess.Popen(load.argv('run', backlog='3m', live=True, control=True, bad=2, misbehave='forged',
+                                    rate=4000), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
         def said(event):
             for line in run.stdout:
                 got = json.loads(line)
@@ -85,17 +85,17 @@ def acked_is_written_once(lab):
                 say('stat')
                 return said('stat')['samples_acked']
             before = more()
-            wait_for(lambda: more() > before, 20, 'acks after the crash', step=0.2)
+            wait_for(lambda: more() > before, 60, 'acks after the crash', step=0.2)
             say('stop')
             figures = json.loads(run.stdout.readlines()[-1])
-            assert run.wait(30) == 0
+            assert run.wait(60) == 0
         finally:
             run.kill()
     assert figures['samples_acked'] == figures['samples_sent'] > 0, figures
     assert figures['refusals'].keys() <= {'busy'} and figures['batches_refused'] == 0, figures
     assert figures['bad']['refusals'].get('link', 0) > 0, figures
     before = load.check()
-    again = load.call('run', resume=True, agents=10)
+    again = load.call('run', resume=True, agents=10, rate=20000)
     assert again['refusals'] == {} and again['samples_acked'] == again['samples_sent'] > 0, again
     assert load.check() > before
     # A check that cannot fail says nothing.
