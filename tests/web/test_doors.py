@@ -172,13 +172,27 @@ class Tests:
 
     def test_11_vendor_counts(self):
         status = json.loads(self.li.ask("GET", "/api/status")[2])
-        check(status["links"] == 5 and set(status["alertd"]["status"]) == {"links", "agents", "incidents"}, "%r" % status)
-        check(sum(status["alertd"]["status"]["links"].values()) == 5, "%r" % status)
+        check(status["links"] == 6 and set(status["alertd"]["status"]) == {"links", "agents", "incidents"}, "%r" % status)
+        check(sum(status["alertd"]["status"]["links"].values()) == 6, "%r" % status)
         links = json.loads(self.li.ask("GET", "/api/links")[2])
-        check(len(links["links"]) == 5 and [v["id"] for v in links["vendors"]] == ["cloud-a"], "links")
+        check(len(links["links"]) == 6 and [v["id"] for v in links["vendors"]] == ["cloud-a"], "links")
         shown = json.loads(self.li.ask("GET", "/api/incident/%d" % self.number["cloud-a"])[2])
         check(shown["messages"] == [] and shown["incident"]["told"] == [], "whom the supervisor told")
-        check(len(json.loads(self.admin.ask("GET", "/api/links")[2])["links"]) == 10, "all links")
+        check(len(json.loads(self.admin.ask("GET", "/api/links")[2])["links"]) == 13, "all links")
+
+    def test_11b_vendor_graphs(self):
+        """Neither over his own link, nor as its way back, nor by a signed address does he see another's."""
+        for path in ("/graph/pudong-1/extranet?with=xuhui-1/extranet-too", "/graph/pudong-1/way-there?reverse=1",
+                     "/api/graph-address/pudong-1/extranet?with=xuhui-1/extranet-too", "/api/graph-address/xuhui-1/far",
+                     "/api/graph-address/pudong-1/way-there?reverse=1", "/graph/xuhui-1/far"):
+            check(self.admin.ask("GET", path)[0] == 200, path + " is not there at all")
+            check(self.li.ask("GET", path)[0] == 404, "a vendor sees " + path)
+        check(self.li.ask("GET", "/graph/pudong-1/extranet?with=pudong-1/access")[0] == 200, "his own over his own")
+        for link in ("extranet", "way-there"):
+            page = json.loads(self.li.ask("GET", "/api/link/pudong-1/" + link)[2])
+            check(page["peers"] == [] and page["link"]["reverse"] is None, "named to a vendor: %r" % page["peers"])
+        page = json.loads(self.admin.ask("GET", "/api/link/pudong-1/way-there")[2])
+        check(page["link"]["reverse"] == "xuhui-1/way-back", "nor to anybody")
 
     def test_12_vendor_acts(self):
         csrf = {"X-CSRF-Token": self.li.csrf(), **FORM}
@@ -227,7 +241,7 @@ class Tests:
         log = json.loads(self.by_token("act", "GET", "/api/incident/%d" % number)[2])["log"]
         check(("token:act", "operator") in {(e["actor"], e["role"]) for e in log}, "the log of the incident")
         check(note("cloud") == 404 and note("cloud", self.number["cloud-a"]) == 200, "a vendor's token")
-        check(len(json.loads(self.by_token("cloud", "GET", "/api/links")[2])["links"]) == 5, "a vendor's token sees his")
+        check(len(json.loads(self.by_token("cloud", "GET", "/api/links")[2])["links"]) == 6, "a vendor's token sees his")
         for name, path, status in (("act", "/api/users", 403), ("cloud", "/api/users", 404), ("cloud", "/metrics", 404),
                                    ("look", "/metrics", 200)):
             check(self.by_token(name, "GET", path)[0] == status, "%s for %s" % (path, name))
@@ -408,7 +422,7 @@ class Tests:
         one = lambda name: f[name][0][1]
         of = lambda name, **want: [v for labels, v in f[name] if want.items() <= labels.items()]
         check(one("linkwatch_ingest_up") == one("linkwatch_alertd_up") == one("linkwatch_journal_readable") == 1, "parts")
-        check(one("linkwatch_store_series") == 10 and sum(v for _, v in f["linkwatch_links"]) == 10, "10 links")
+        check(one("linkwatch_store_series") == 13 and sum(v for _, v in f["linkwatch_links"]) == 13, "13 links")
         # while the journal grows: its size before and after
         files = [e.stat().st_size for e in os.scandir(self.own.dir + "/journal") if e.is_file()]
         check(0.5 * sum(files) < one("linkwatch_journal_bytes") <= sum(files), "journal bytes")

@@ -250,7 +250,7 @@ class Tests:
               "objects are %r" % objects)
         status, headers, body = self.c.ask("GET", "/graph/xuhui-1/server?kind=oid&w=300&h=80")
         check(status == 200 and body.startswith(b"\x89PNG"), "the graph of objects gives %d" % status)
-        for way, back in (("pudong-1/to-xuhui", "xuhui-1/to-pudong"), ("xuhui-1/to-pudong", "pudong-1/to-xuhui"),
+        for way, back in (("pudong-1/way-there", "xuhui-1/way-back"), ("xuhui-1/way-back", "pudong-1/way-there"),
                           ("pudong-1/access", None)):
             link = json.loads(self.c.ask("GET", "/api/link/" + way)[2])["link"]
             check(link["reverse"] == back, "the way back of %s is %r" % (way, link["reverse"]))
@@ -285,14 +285,14 @@ class Tests:
                      "&title=1", "&theme=dark", "&lang=en", "&kind=loss&with=xuhui-1/extranet-too", "&kind=pdv"):
             seen.add(self.picture(base + more))
         check(len(seen) == 9, "two of the pictures are the same")
-        pair = "/graph/pudong-1/to-xuhui?" + span
+        pair = "/graph/pudong-1/way-there?" + span
         check(len({self.picture(pair + m) for m in ("", "&reverse=1", "&reverse=1&kind=loss", "&reverse=1&kind=pdv")}) == 4,
               "both ways look like one")
         port = "/graph/pudong-1/uplink?" + span
         check(self.picture(port) != self.picture(port + "&mirror=1"), "nothing is mirrored")
         for link, kind in (("pudong-1/extranet", "rtt"), ("xuhui-1/gateway", "loss"), ("xuhui-1/server", "oid")):
             self.picture("/graph/%s?%s&format=svg&title=1&kind=%s" % (link, span, kind), "svg")
-        eight = ",".join("xuhui-1/" + x for x in ("far", "backbone", "api", "gateway", "to-pudong", "extranet-too", "server", "far"))
+        eight = ",".join("xuhui-1/" + x for x in ("far", "backbone", "api", "gateway", "way-back", "extranet-too", "server", "far"))
         for query in ("with=", "with=x", "with=%2F", "with=xuhui-1/server", "with=pudong-1/extranet", "with=" + eight,
                       "with=xuhui-1/backbone,xuhui-1/backbone", "with=xuhui-1/backbone,", "reverse=2", "reverse=x", "before=-1",
                       "before=1e9", "before=99999999", "format=pdf", "format=", "mirror=yes", "title=<b>",

@@ -226,7 +226,7 @@ class Tests:
             self.shot("link-zh-" + word.split("=")[0])
         check("before" not in self.b.url(), "the week before and another link at once")
         check(self.b.run("return document.getElementById('show-reverse').hidden"), "a way back that is not there")
-        self.b.go(self.url + "/link/pudong-1/to-xuhui?span=86400")
+        self.b.go(self.url + "/link/pudong-1/way-there?span=86400")
         last = self.b.wait(shown, "the graphs")
         self.b.key("r")
         self.b.wait(shown + " !== %s" % json.dumps(last), "both ways")
@@ -234,7 +234,7 @@ class Tests:
         self.shot("link-zh-reverse")
         self.b.click("[data-address='png']")
         address = self.b.wait("const i = document.querySelector('.address input'); return i && i.value", "the address")
-        check(address.startswith(self.url + "/shared/pudong-1/to-xuhui?") and "reverse=1" in address, "an odd address: " + address)
+        check(address.startswith(self.url + "/shared/pudong-1/way-there?") and "reverse=1" in address, "an odd address: " + address)
         size = self.b.run("const done = arguments[0]; const i = new Image(); i.src = done; return i.decode().then(() =>"
                           " i.naturalWidth)", address)
         check(size > 800, "the address shows nothing")
@@ -344,6 +344,18 @@ class Tests:
                     "the note in the time line")
         if "LINKWATCH_MEND" in os.environ:
             self.handle_incident()
+
+    def test_13b_incident_is_marked(self):
+        """A graph of the time of an incident says that it is marked."""
+        if "LINKWATCH_INCIDENT" not in os.environ:
+            return
+        link = self.b.run("return fetch('/api/incidents').then(r => r.json()).then(d => {"
+                          "const i = d.incidents.find(x => x.link); return i && i.agent + '/' + i.link; })")
+        self.b.go(self.url + "/link/" + link)
+        self.wait_graphs()
+        check(int(self.b.run("return document.querySelector('.plot img').dataset.marks")) > 0, "no mark on " + link)
+        self.shot("link-zh-incident")
+        self.b.go(self.url + "/incidents")
 
     def act(self, name, state=None):
         """Presses the button of one action; waits for the state, or without one for a refusal."""
