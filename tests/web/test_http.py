@@ -300,7 +300,7 @@ class Tests:
                       "with=..%2F..%2Fetc/passwd", "with=xuhui-1/..%2Fx", "nonsense=1"):
             status = self.c.ask("GET", "/graph/pudong-1/extranet?" + query)[0]
             check(status in (400, 404), "%s gives %d" % (query[:50], status))
-        check(self.c.ask("GET", "/graph/pudong-1/extranet?reverse=1")[0] == 404, "a way back that is not there")
+        check(self.c.ask("GET", "/graph/pudong-1/access?reverse=1")[0] == 404, "a way back that is not there")
         check(self.c.ask("GET", "/graph/pudong-1/extranet?with=xuhui-1/none")[0] == 404, "a link that is not there")
         peers = json.loads(self.c.ask("GET", "/api/link/pudong-1/extranet")[2])["peers"]
         check([(p["agent"], p["link"]) for p in peers] == [("xuhui-1", "extranet-too")], "peers are %r" % peers)
@@ -332,7 +332,7 @@ class Tests:
             check(status == 404 and "已过期".encode() in body, "%s gives %d" % (bad[-60:], status))
         check(stranger.ask("GET", path.replace("/shared/", "/graph/"))[0] in (400, 401), "it opens the inner graph")
         check(stranger.ask("GET", ask)[0] == 401, "a stranger signs")
-        for query in ("days=0", "days=401", "days=x", "kind=x", "reverse=1"):
+        for query in ("days=0", "days=401", "days=x", "kind=x", "with=xuhui-1/none"):
             check(self.c.ask("GET", "/api/graph-address/pudong-1/extranet?" + query)[0] in (400, 404), query)
         key = self.own.dir + "/graph.key"
         check(os.stat(key).st_mode & 0o777 == 0o600 and os.stat(key).st_size == 32, "the key is open to others")

@@ -225,6 +225,8 @@ class Tests:
                   "%s is not in %s" % (word, self.b.url()))
             self.shot("link-zh-" + word.split("=")[0])
         check("before" not in self.b.url(), "the week before and another link at once")
+        self.b.go(self.url + "/link/pudong-1/access?span=86400")
+        self.b.wait(shown, "the graphs")
         check(self.b.run("return document.getElementById('show-reverse').hidden"), "a way back that is not there")
         self.b.go(self.url + "/link/pudong-1/way-there?span=86400")
         last = self.b.wait(shown, "the graphs")
