@@ -159,6 +159,7 @@ add_health(struct agent *a)
 	h.guard_refused = ps.guard_refused;
 	h.produced = ps.produced;
 	h.spool_limit = (uint64_t)a->conf.spool.max_size;
+	h.refused_batches = us.refused_batches;
 	h.memory_bytes = resident();
 	batch_builder_health(a->batch, &h);
 }

@@ -18,7 +18,7 @@
 
 #define BACKOFF_MIN (NS_PER_S / 2)
 #define BACKOFF_MAX (60 * NS_PER_S)
-#define CONNECT_NS (15 * NS_PER_S)	/* from connect() to opened() */
+#define CONNECT_NS (30 * NS_PER_S)	/* from connect() to opened(): a collector may have a line */
 #define WELCOME_NS (15 * NS_PER_S)
 #define STEADY_NS (30 * NS_PER_S)	/* UP for so long: the back-off is forgotten */
 #define SILENCE_NS (30 * NS_PER_S)

@@ -450,7 +450,7 @@ judge(const struct admit *a, const char *agent, const uint8_t boot[BOOT_ID_LEN],
 		judge_content(a, agent, b, now, r);
 	}
 	r->drop = r->verdict == ADMIT_REFUSE;
-	r->samples = r->verdict == ADMIT_TAKE ? (uint32_t)b->n_sent : 0;
+	r->samples = (uint32_t)b->n_sent;
 }
 
 void

@@ -51,7 +51,7 @@ struct admit_result {
 	bool end;			/* the session cannot go on */
 	bool forked;			/* same number, other content */
 	uint64_t seq;			/* the batch's number; 0: not known */
-	uint32_t samples;
+	uint32_t samples;		/* in it, whatever the verdict on its content */
 	uint64_t missing_first, missing_last;	/* explained numbers that will never come; 0: none */
 	uint64_t hash;
 	char why[192];

@@ -358,7 +358,7 @@ on_hello(struct session *s, const void *msg)
 
 /* A batch that will never be taken: its number is used up, and the journal says so. */
 static int
-append_refused(struct session *s, const struct admit_result *r)
+append_refused(struct session *s, const struct admit_result *r, const uint8_t *p, size_t n)
 {
 	Linkwatch__Pb__Refused m = LINKWATCH__PB__REFUSED__INIT;
 
@@ -369,6 +369,9 @@ append_refused(struct session *s, const struct admit_result *r)
 	m.boot_id = (ProtobufCBinaryData){ .len = BOOT_ID_LEN, .data = s->boot };
 	m.seq = r->seq;
 	m.count = 1;
+	m.samples = r->samples;
+	if (r->code == REFUSE_TIME)
+		m.batch = (ProtobufCBinaryData){ .len = n, .data = (uint8_t *)p };
 	return hub_append(s->hub, JREC_REFUSED, &m.base);
 }
 
@@ -397,7 +400,7 @@ remember_refusal(struct session *s, const struct admit_result *r)
 
 /* The verdict was REFUSE. */
 static void
-refuse_batch(struct session *s, const struct admit_result *r)
+refuse_batch(struct session *s, const struct admit_result *r, const uint8_t *p, size_t n)
 {
 	struct hub *h = s->hub;
 
@@ -413,7 +416,7 @@ refuse_batch(struct session *s, const struct admit_result *r)
 		h->stat.forked++;
 		refusals_note(h, s->peer.id, r->code, r->why);
 	} else {
-		if (append_refused(s, r) != 0) {
+		if (append_refused(s, r, p, n) != 0) {
 			session_end(s, REFUSE_BUSY, "the journal takes nothing now", RETRY_MS);
 			return;
 		}
@@ -487,7 +490,7 @@ on_batch(struct session *s, const uint8_t *p, size_t n)
 		hub_touch(h);
 		break;
 	case ADMIT_REFUSE:
-		refuse_batch(s, &r);
+		refuse_batch(s, &r, p, n);
 		break;
 	}
 }

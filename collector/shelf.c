@@ -22,6 +22,8 @@
 #define SERIES_LIST ".series"
 #define REBUILD_LIST ".rebuild"
 #define HOLD_MAX 512			/* rows that wait for a file that cannot be written now */
+#define BACKLOG_ROWS 480		/* gathered for a file when many wait in the journal */
+#define BACKLOG_BYTES (64 << 20)	/* for all files */
 #define RETRY_NS (10 * NS_PER_S)
 #define REBUILD_RETRY_NS (60 * NS_PER_S)
 #define FLUSH_SLICE_NS (50 * NS_PER_MS)
@@ -47,6 +49,7 @@ struct shelf {
 	struct shelf_note note;
 	bool dirty;			/* written since the last shelf_sync_begin() */
 	bool is_after_crash;		/* of the machine */
+	size_t round;			/* rows gathered for a file just now */
 	int64_t heavy_ns;		/* monotonic: no file is made or moved before */
 	struct shelf_stat stat;
 };
@@ -115,6 +118,7 @@ shelf_open(struct shelf **out, const struct shelf_opts *o, bool crashed, char *w
 	sh->policy = *o->policy;
 	sh->space = batch_space_new();
 	sh->o.policy = &sh->policy;
+	sh->round = o->rows;
 	sh->o.dir = sh->dir = xstrdup(o->dir);
 	sh->dirfd = open(o->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (sh->dirfd < 0) {
@@ -483,6 +487,15 @@ shelf_flush_one(struct shelf *sh, struct series *s)
 }
 
 void
+shelf_backlog(struct shelf *sh, bool is_behind)
+{
+	size_t fit = BACKLOG_BYTES / ((sh->all_n + 1) * 12 * sizeof(double));
+
+	fit = fit < BACKLOG_ROWS ? fit : BACKLOG_ROWS;
+	sh->round = is_behind && fit > sh->o.rows ? fit : sh->o.rows;
+}
+
+void
 shelf_flush(struct shelf *sh)
 {
 	int64_t now = clock_mono(sh->o.clock).ns;
@@ -539,8 +552,8 @@ take_row(struct shelf *sh, struct series *s, int64_t t, const double *v, uint64_
 		break;
 	case GATHER_ADDED:
 		/* Rounds end in turn; who came late or out of order has two at most. */
-		if (gather_ends_round((uint64_t)(t / s->def.step_s), s->phase, sh->o.rows) ||
-		    s->gather.n >= 2 * sh->o.rows)
+		if (gather_ends_round((uint64_t)(t / s->def.step_s), s->phase, sh->round) ||
+		    s->gather.n >= 2 * sh->round)
 			flush_one(sh, s, s->gather.n > 2 * GATHER_SLACK ? GATHER_SLACK : 0, false);
 		break;
 	}

@@ -78,6 +78,11 @@ Linkwatch__Pb__Plan *shelf_saved_plan(const struct shelf *);
 
 /* Takes in the samples of one JREC_BATCH payload. rebuilding: for the series of a pass only, else for the others. */
 void shelf_batch(struct shelf *, uint64_t seq, const void *data, size_t len, bool rebuilding);
+/*
+ * The reader is behind the journal's end: until it is not, more rows are gathered for a file, as far as
+ * BACKLOG_BYTES reach.
+ */
+void shelf_backlog(struct shelf *, bool is_behind);
 /* Writes what is due, for about 50 ms at most; the next call goes on. */
 void shelf_flush(struct shelf *);
 /* Writes all that waits, however long it takes; beat(arg) is called now and then. */

@@ -206,6 +206,7 @@ turn(struct store *st)
 	}
 	if (more == 0)
 		more = read_pass(st);
+	shelf_backlog(st->shelf, more != 0);
 	now = clock_mono(st->clock);
 	if (now.ns - st->flushed_at.ns >= FLUSH_NS) {
 		st->flushed_at = now;
@@ -227,7 +228,8 @@ answer_stat(struct store *st, struct evbuffer *out)
 	evbuffer_add_printf(out, "ok next=%" PRIu64 " cursor=%" PRIu64 " series=%" PRIu64 " rows=%" PRIu64
 	    " writes=%" PRIu64 " late=%" PRIu64 " repeats=%" PRIu64 " odd=%" PRIu64 " aside=%" PRIu64
 	    " failures=%" PRIu64 " rebuilding=%" PRIu64 " made=%" PRIu64 " moved=%" PRIu64 "\n",
-	    st->live_next, st->saved, s.series, s.rows, s.writes, s.late, s.repeats, s.odd, s.aside, s.failures, s.waiting, s.made, s.moved);
+	    st->live_next, st->saved, s.series, s.rows, s.writes, s.late, s.repeats, s.odd, s.aside,
+	    s.failures, s.waiting, s.made, s.moved);
 }
 
 static void

@@ -54,7 +54,7 @@ const struct web_route web_routes[] = {
 	{ WEB_GET, "shared/*/*", ROUTE_OPEN, web_graph_shared, GRAPH_PARAMETERS " expires mac", NULL },
 	{ WEB_GET, "api/graph-address/*/*", ROUTE_OWN, web_graph_address, GRAPH_PARAMETERS " days", NULL },
 	{ WEB_GET, "api/status", ROUTE_OWN, web_api_status, NULL, NULL },
-	{ WEB_GET, "api/links", ROUTE_OWN, web_api_links, NULL, NULL },
+	{ WEB_GET, "api/links", ROUTE_OWN, web_api_links, "agent curve", NULL },
 	{ WEB_GET, "api/link/*/*", ROUTE_OWN, web_api_link, NULL, NULL },
 	{ WEB_GET, "api/series/*/*", ROUTE_OWN, web_series, "from to resolution cf", NULL },
 	{ WEB_GET, "api/agents", ROUTE_OWN, web_api_agents, NULL, NULL },

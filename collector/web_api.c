@@ -105,14 +105,20 @@ link_of(struct web_req *q, const struct live_link *k, bool full)
 void
 web_api_links(struct web_req *q)
 {
-	json_t *list = json_array();
+	const char *agent = http_param(&q->query, "agent");
+	json_t *list;
+	int64_t curve;
 	size_t n;
 	struct live_link *v = live_links(q->web->live, &n);
-	const char *agent = http_param(&q->query, "agent"), *curve = http_param(&q->query, "curve");
 
+	if (http_param_int(&q->query, "curve", 0, 1, 1, &curve) != 0 || (agent != NULL && !id_is_valid(agent))) {
+		web_fail(q, 400, "parameters", "参数不正确", "these are no proper parameters");
+		return;
+	}
+	list = json_array();
 	for (size_t i = 0; i < n; i++)
 		if (web_sees(&q->who, v[i].conf->vendor) && (agent == NULL || strcmp(v[i].conf->agent, agent) == 0))
-			json_array_append_new(list, link_of(q, &v[i], curve == NULL || strcmp(curve, "0") != 0));
+			json_array_append_new(list, link_of(q, &v[i], curve != 0));
 	web_answer_json(q, 200, json_pack("{s:f,s:o,s:o,s:o}", "now", now_s(q->web), "links", list,
 	    "vendors", vendors_of(q), "chains", chains_of(q)));
 }
@@ -273,7 +279,7 @@ web_api_incident_act(struct web_req *q)
 	};
 	static const char *const texts[] = { "note", "eta", "cause", "root-cause", "responsible", "measure",
 		"grade-final" };
-	size_t n_texts = q->who.role == WEB_VENDOR ? 2 : sizeof texts / sizeof *texts;
+	const size_t n_texts = sizeof texts / sizeof *texts, n_answers = 2;	/* those of an answer come first */
 	json_int_t number = incident_number(q);
 	const char *cmd = NULL;
 	bool may = true;
@@ -286,6 +292,8 @@ web_api_incident_act(struct web_req *q)
 		cmd = commands[i].cmd;
 		may = commands[i].vendor || q->who.role != WEB_VENDOR;
 	}
+	for (size_t i = n_answers; i < n_texts && q->who.role == WEB_VENDOR; i++)
+		may &= http_param(&q->form, texts[i]) == NULL || *http_param(&q->form, texts[i]) == '\0';
 	if (number == 0 || cmd == NULL) {
 		web_fail(q, 404, "not-found", "没有这个操作", "there is no such action");
 		return;

@@ -137,12 +137,16 @@ secret_file_write(const char *path, const char *text)
 	char *tmp = xasprintf("%s.new", path);
 	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600), rc = 0;
 	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+	struct stat old;
 
 	if (f == NULL) {
 		rc = -errno;
 		goto out;
 	}
 	fputs(text, f);
+	/* The page may run as another user than the administrator who changes the file. */
+	if (stat(path, &old) == 0 && geteuid() == 0 && fchown(fd, old.st_uid, old.st_gid) != 0)
+		rc = -errno;
 	if (fflush(f) != 0 || fsync(fd) != 0 || ferror(f))
 		rc = -errno;
 	fclose(f);

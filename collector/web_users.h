@@ -47,7 +47,7 @@ char *user_line(const struct user *);
 
 /* Files of secrets (users and tokens alike).  The text, malloc'd; NULL with a line in errs.  Warns if others may read. */
 char *secret_file_read(const char *path, size_t *len, struct conf_errors *errs);
-/* Writes text beside path (0600), syncs and renames over it. 0 or -errno. */
+/* Writes text beside path (0600, with the owner of the file that stood there), syncs and renames over it. 0 or -errno. */
 int secret_file_write(const char *path, const char *text);
 /* 2 n hex digits (lower case) into n bytes; false: s is anything else. */
 bool secret_from_hex(uint8_t *out, size_t n, const char *s);

@@ -35,7 +35,7 @@ static const struct conf_key listen_keys[] = {
 	  .help = "Revoked certificates (PEM); without it none are." },
 	{ .name = "max_conns", .type = CONF_INT, .offset = L(max_conns), .def = "20000", .min = 1,
 	  .max = 100000, .help = "Connections at a time; beyond it new ones are closed at once." },
-	{ .name = "handshakes", .type = CONF_INT, .offset = L(handshakes), .def = "64", .min = 1, .max = 4096,
+	{ .name = "handshakes", .type = CONF_INT, .offset = L(handshakes), .def = "16", .min = 1, .max = 4096,
 	  .help = "Connections that shake hands at a time; who comes beyond waits, in turn by address." },
 	{ .name = "waiting", .type = CONF_INT, .offset = L(waiting), .def = "4096", .min = 1, .max = 100000,
 	  .help = "Connections that may wait for that; beyond it the address with the most loses its newest." },

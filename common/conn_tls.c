@@ -33,6 +33,7 @@
 #include "common/tls_resume.h"
 
 #define HANDSHAKE_MS 10000
+#define PATIENCE_MS 30000		/* a client's: it may have to wait in the server's line */
 #define IDLE_MS 90000
 #define QUEUE_MAX ((size_t)4 * 1024 * 1024)
 #define CLOSING_MS 2000
@@ -621,6 +622,7 @@ tls_connect(struct conn **out, struct event_base *base, struct ssl_ctx_st *ctx,
 
 	if (expect_id != NULL && !id_is_valid(expect_id))
 		return -EINVAL;
+	o.handshake_ms = PATIENCE_MS;
 	tls_conn_defaults(&o);
 	c = conn_new(base, ctx, -1, &o);
 	if (c == NULL)

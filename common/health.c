@@ -30,7 +30,7 @@ health_json(const Linkwatch__Pb__Health *h)
 	if (h == NULL)
 		return json_null();
 	snprintf(revision, sizeof revision, "%016" PRIx64, h->plan_revision);
-	return json_pack("{sf sf ss sI sI sI sI sI sI sI so sI sI sI sI sI sI sI ss sI sI so so}",
+	return json_pack("{sf sf ss sI sI sI sI sI sI sI so sI sI sI sI sI sI sI ss sI sI so so sI}",
 	    "at", (double)h->wall_ns / (double)NS_PER_S, "uptime_s",
 	    (double)h->uptime_ns / (double)NS_PER_S, "plan_revision", revision,
 	    "links", (json_int_t)h->links, "refused_links", (json_int_t)h->refused_links,
@@ -48,5 +48,6 @@ health_json(const Linkwatch__Pb__Health *h)
 	    "resolver_failures", (json_int_t)h->resolver_failures,
 	    "held_back", json_pack("{sI sI}", "cap", (json_int_t)h->capped,
 		"allow_list", (json_int_t)h->guard_refused),
-	    "memory_bytes", json_integer((json_int_t)h->memory_bytes));
+	    "memory_bytes", json_integer((json_int_t)h->memory_bytes),
+	    "refused_batches", (json_int_t)h->refused_batches);
 }

@@ -1,5 +1,6 @@
 /*
  * journal_format.c - the bytes of a journal.  All numbers are little endian.
+ * linkwatch-journal(5) says the same to others, and a test holds it to its word.
  *
  * A journal is a directory:
  *   00000000000000000001.seg   a segment; the name is the number of its first record

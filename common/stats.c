@@ -10,6 +10,7 @@
 #include "common/model.h"
 
 #define UNIT_NS 100.0
+#define FEW 32				/* that are sorted by insertion */
 
 static int
 by_value(const void *a, const void *b)
@@ -17,6 +18,24 @@ by_value(const void *a, const void *b)
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
 
 	return (x > y) - (x < y);
+}
+
+/* A step has ten or twenty RTTs, nearly in order often: qsort() takes eight times as long. */
+static void
+sort(uint32_t *v, size_t n)
+{
+	if (n > FEW) {
+		qsort(v, n, sizeof(v[0]), by_value);
+		return;
+	}
+	for (size_t i = 1; i < n; i++) {
+		uint32_t x = v[i];
+		size_t at = i;
+
+		for (; at > 0 && v[at - 1] > x; at--)
+			v[at] = v[at - 1];
+		v[at] = x;
+	}
 }
 
 /* Type 7 of Hyndman and Fan 1996: linear between order statistics. */
@@ -45,7 +64,7 @@ rtt_stats(struct rtt_stats *s, const uint32_t *v_100ns, size_t n)
 		return;
 	}
 	memcpy(v, v_100ns, n * sizeof(v[0]));
-	qsort(v, n, sizeof(v[0]), by_value);
+	sort(v, n);
 	for (size_t i = 0; i < n; i++)
 		sum += v[i];
 	s->mean = sum / (double)n * UNIT_NS;

@@ -50,8 +50,8 @@ struct tls_server_opts {
 	uint16_t port;			/* 0: the kernel chooses */
 	int max_conns;			/* beyond: closed at once */
 	/*
-	 * Handshakes that may take the loop's time at once (0: 64), so that a storm of them never holds up
-	 * whom we serve for longer than these cost, about half a millisecond each.  Whoever comes beyond
+	 * Handshakes that may take the loop's time at once (0: 16), so that a storm of them never holds up
+	 * whom we serve for longer than these cost, about a millisecond each.  Whoever comes beyond
 	 * waits in the line of tls_queue.h, of waiting_max places (0: 4096).  One that stands still for
 	 * half a second is no longer counted, so that nobody can occupy the place.
 	 */
@@ -88,8 +88,9 @@ void tls_server_free(struct tls_server *);
 
 /*
  * Starts to connect; opened() or closed() follows.  expect: the role that the
- * far side must have; expect_id: its id, or NULL for any.  Deadlines and the
- * bound of the queue are the defaults of tls_server_opts.  0 or -errno.
+ * far side must have; expect_id: its id, or NULL for any.  The handshake may
+ * take 30 s, since a server may let us wait in its line; the other deadline and
+ * the bound of the queue are the defaults of tls_server_opts.  0 or -errno.
  */
 int tls_connect(struct conn **out, struct event_base *, struct ssl_ctx_st *,
     const struct sockaddr *, socklen_t, enum role expect, const char *expect_id,

@@ -23,11 +23,11 @@
 #define BACKLOG 4096			/* as far as net.core.somaxconn goes */
 #define ACCEPT_PAUSE_MS 250		/* after EMFILE and its like */
 #define RECHECK_SLICE 32		/* certificates in one pass of the loop: 0.2 ms each */
-#define HANDSHAKES 64
+#define HANDSHAKES 16
 #define WAITING_MAX 4096
 #define BUSY_NS (NS_PER_S / 2)		/* a handshake that takes longer waits for its peer, not for us */
 #define STILL_MAX 1024			/* of those, all together */
-#define PATIENCE_NS (20 * NS_PER_S)	/* who waited so long has given up: agents do after 15 s */
+#define PATIENCE_NS (30 * NS_PER_S)	/* who waited so long has given up: ours do */
 #define LINE_TICK_US 100000
 #define STORM 100			/* in the line: worth a word in the log */
 

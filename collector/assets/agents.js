@@ -35,6 +35,7 @@ function figures(h)
 		['heldByCap', h.held_back.cap, h.held_back.cap],
 		['heldByList', h.held_back.allow_list, h.held_back.allow_list],
 		['namesFailing', h.names_failing, h.names_failing], ['resolverFailures', h.resolver_failures],
+		['refusedBatches', h.refused_batches, h.refused_batches],
 		['clockJumps', h.clock_jumps, h.clock_jumps], ['pingMode', t('ping_' + h.ping_mode), h.ping_mode === 'none'],
 		['memory', mib(h.memory_bytes)],
 	];

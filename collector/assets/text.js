@@ -177,6 +177,7 @@ const sentences = {
 	foreign: ['伪造或外来应答', 'foreign replies'], duplicates: ['重复应答', 'duplicate replies'],
 	lateReplies: ['迟到应答', 'late replies'], heldByCap: ['因速率上限未发', 'held back by the cap'],
 	heldByList: ['因白名单未发', 'held back by the allow-list'],
+	refusedBatches: ['被采集端拒收的批次', 'batches refused by the collector'],
 	namesFailing: ['解析失败的名称', 'names that fail'], resolverFailures: ['解析失败次数', 'failed look-ups'],
 	clockJumps: ['时钟跳变', 'clock jumps'], pingMode: ['ICMP 方式', 'ICMP by'], memory: ['内存', 'memory'],
 	ping_raw: ['原始套接字', 'raw socket'], ping_ping: ['ping 套接字', 'ping socket'], ping_none: ['无', 'none'],

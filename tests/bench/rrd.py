@@ -40,8 +40,8 @@ class Room:
         self.program = os.path.join(args.build, 'tests/bench/store')
         self.links = 1000 if args.quick else 10000
         self.peer_links = 200 if args.quick else 1000
-        self.rounds = 2 if args.quick else 3
-        self.turns = 6                  # of ROWS rows that the store reads in one go
+        self.rounds = 2
+        self.turns = 6 if args.quick else 3     # of ROWS rows that the store reads in one go
         self.dir = tempfile.mkdtemp(prefix='linkwatch-bench.', dir=args.build)
         self.env = dict(os.environ, STORE_BENCH_BEGIN=str(int(time.time()) - 86400))
         self.figures = None
@@ -55,7 +55,7 @@ class Room:
     def path(self, name):
         return os.path.join(self.dir, name)
 
-    def run(self, *argv, timeout=120):
+    def run(self, *argv, timeout=180):
         """What the program printed of itself."""
         said = subprocess.run([self.program, *map(str, argv)], env=self.env, cwd=self.dir, timeout=timeout,
                               capture_output=True, text=True)
@@ -103,9 +103,9 @@ class Cached:
 
 
 def store_round(room, k):
-    """CPU us and device bytes a sample of the store; one round of ROWS makes the files, the others are longer."""
-    begin = ((k - 1) * room.turns + 1) * ROWS * STEP if k > 0 else 0
-    room.run('journal', 'state', room.links, STEP, begin, begin + (room.turns if k > 0 else 1) * ROWS * STEP)
+    """CPU us and device bytes a sample of the store."""
+    span = room.turns * ROWS * STEP
+    room.run('journal', 'state', room.links, STEP, k * span, (k + 1) * span)
     used = room.run('drain', 'c.yaml')
     return used['cpu_s'] * 1e6 / used['samples'], used['write_bytes'] / used['samples']
 
@@ -129,7 +129,7 @@ def cached_round(room, k):
 
 
 def figures(room):
-    """All rounds of all three, in turn; the first of the store makes its files and does not count."""
+    """All rounds of all three, in turn."""
     if room.figures is not None:
         return room.figures
     with open(room.path('c.yaml'), 'w', encoding='utf-8') as f:
@@ -138,15 +138,15 @@ def figures(room):
         with open(room.path(name), 'w', encoding='utf-8'):
             pass
     os.chmod(room.path('x'), 0o600)
+    room.run('make', 'state', room.links, STEP)
     room.run('create', 'bare', room.peer_links, STEP)
     room.run('create', 'cached', room.peer_links, STEP)
     runners = {'store': store_round, 'librrd': librrd_round, 'rrdcached': cached_round}
     found = {name: [] for name in runners}
-    store_round(room, 0)
     for k in range(room.rounds):
         for name, runner in runners.items():
             try:
-                found[name].append(runner(room, k + (name == 'store')))
+                found[name].append(runner(room, k))
             except (Unmeasured, OSError, AssertionError, subprocess.SubprocessError) as e:
                 print(f'rrd.py: {name}: {e}', file=sys.stderr)
     room.figures = {name: tuple(median([r[i] for r in rounds]) for i in (0, 1))

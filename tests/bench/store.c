@@ -4,6 +4,7 @@
  *   store journal STATE LINKS STEP FROM TO   appends what so many links measured in the
  *                                      seconds FROM to TO of the bench's time, AGENT_LINKS an agent
  *   store drain CONF                   runs the real store until it has read the journal and stopped
+ *   store make STATE LINKS STEP        makes the files of the store beforehand
  *   store create DIR LINKS STEP        makes the same files by librrd
  *   store librrd DIR LINKS STEP FROM TO ROWS  writes the same rows by rrd_update_r(), ROWS a call
  *   store rrdcached SOCKET DIR LINKS STEP FROM TO   hands them to rrdcached in batches
@@ -28,6 +29,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "collector/rrdfile.h"
 #include "collector/series.h"
 #include "collector/store.h"
 #include "common/batch.h"
@@ -325,6 +327,31 @@ file_name(char *out, size_t n, const char *dir, unsigned i)
 }
 
 static int
+make(const char *state, unsigned links, unsigned step)
+{
+	char agent[32], id[32], why[128], path[512];
+	Linkwatch__Pb__Link l = link_of(0, step, agent, id);
+	struct used before = used_so_far();
+	struct series_def d;
+
+	if (series_define(&d, &l, &policy) != 0)
+		die("no such series");
+	mkdir(state, 0700);
+	snprintf(path, sizeof path, "%s/rrd", state);
+	mkdir(path, 0700);
+	for (unsigned i = 0; i < links; i++) {
+		link_of(i, step, agent, id);
+		snprintf(path, sizeof path, "%s/rrd/%s", state, agent);
+		mkdir(path, 0700);
+		snprintf(path, sizeof path, "%s/rrd/%s/%s.rrd", state, agent, id);
+		if (rrdfile_create(path, &d, begin_s(), why, sizeof why) != 0)
+			die("%s: %s", path, why);
+	}
+	print(links, before, used_so_far());
+	return 0;
+}
+
+static int
 create(const char *dir, unsigned links, unsigned step)
 {
 	char text[SERIES_DS_MAX + SERIES_RRA_MAX][96], agent[32], id[32], path[512];
@@ -450,13 +477,15 @@ main(int argc, char **argv)
 		return drain(argv[2]);
 	if (argc == 7 && strcmp(what, "journal") == 0)
 		return write_journal(argv[2], (unsigned)v[0], (unsigned)v[1], v[2], v[3]);
+	if (argc == 5 && strcmp(what, "make") == 0)
+		return make(argv[2], (unsigned)v[0], (unsigned)v[1]);
 	if (argc == 5 && strcmp(what, "create") == 0)
 		return create(argv[2], (unsigned)v[0], (unsigned)v[1]);
 	if (argc == 8 && strcmp(what, "librrd") == 0)
 		return by_librrd(argv[2], (unsigned)v[0], (unsigned)v[1], v[2], v[3], (unsigned)v[4]);
 	if (argc == 8 && strcmp(what, "rrdcached") == 0)
 		return by_rrdcached(argv[2], argv[3], (unsigned)v[0], (unsigned)v[1], v[2], v[3]);
-	fprintf(stderr, "store: journal STATE LINKS STEP FROM TO | drain CONF | create DIR LINKS STEP |\n"
+	fprintf(stderr, "store: journal STATE LINKS STEP FROM TO | drain CONF | make STATE LINKS STEP | create DIR LINKS STEP |\n"
 	    "    librrd DIR LINKS STEP FROM TO ROWS | rrdcached SOCKET DIR LINKS STEP FROM TO\n");
 	return 2;
 }

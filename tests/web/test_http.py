@@ -710,6 +710,18 @@ class Tests:
             check(time.monotonic() < end, "a user who is gone is still logged in")
             time.sleep(0.05)
 
+    def test_51_restart(self):
+        """H18: no session outlives the process."""
+        c = Client(self.own.url, "127.0.0.8")
+        check(c.log_in("guest")[0] == 303 and c.ask("GET", "/api/status")[0] == 200, "a log-in")
+        at = len(self.own.log("web"))
+        check(self.own.end(self.own.web) == 0, "the page ends badly")
+        self.own.web = self.own.role("web")
+        again = Client(self.own._wait_for_log("web", stack.URL, at), "127.0.0.8")
+        again.cookie = c.cookie
+        check(again.ask("GET", "/api/status")[0] == 401, "the session is still good")
+        check(again.log_in("guest")[0] == 303 and again.ask("GET", "/api/status")[0] == 200, "a new log-in")
+
     def wait_log(self, word):
         end = time.monotonic() + 10
         while word not in self.own.log("web").split("listening on")[-1]:

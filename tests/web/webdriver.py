@@ -152,7 +152,9 @@ class Browser:
     def screenshot(self, path):
         """A picture of the viewport, by the ending of its name: .png exact, .webp small."""
         if path.endswith(".webp"):
-            data = self.cdp("Page.captureScreenshot", {"format": "webp", "quality": 10})["data"]
+            width, height = self.run("return [innerWidth, innerHeight]")
+            data = self.cdp("Page.captureScreenshot", {"format": "webp", "quality": 20, "clip": {
+                "x": 0, "y": 0, "width": width, "height": height, "scale": 0.7}})["data"]
         else:
             data = self.call("GET", "/screenshot")
         with open(path, "wb") as f:

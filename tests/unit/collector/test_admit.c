@@ -82,6 +82,7 @@ START_TEST(takes_in_order_and_knows_repeats)
 }
 END_TEST
 
+/* E11, F17. */
 START_TEST(another_numbering_begins_at_one)
 {
 	offer(&(struct test_batch){ .seq = 1 }, 1);
@@ -139,6 +140,7 @@ START_TEST(a_gap_to_the_end_of_numbers_is_no_trick)
 }
 END_TEST
 
+/* F17: of 0, and beyond 2^63. */
 START_TEST(impossible_numbers)
 {
 	ck_assert_int_eq(offer(&(struct test_batch){ .seq = 0 }, 1), ADMIT_REFUSE);
@@ -152,6 +154,7 @@ END_TEST
  * In protobuf the last value of a field holds, but a replay reads the front: a
  * batch with two numbers would come back from the journal under the other one.
  */
+/* P06. */
 START_TEST(a_batch_with_two_numbers)
 {
 	static const uint64_t fronts[] = { 7, UINT64_MAX };
@@ -235,6 +238,7 @@ START_TEST(a_flood_of_gaps)
 }
 END_TEST
 
+/* S11, S12, S13. */
 START_TEST(links_of_others_are_refused)
 {
 	ck_assert_int_eq(offer(&(struct test_batch){ .seq = 1, .link = "nobody" }, 1), ADMIT_REFUSE);
@@ -247,6 +251,7 @@ START_TEST(links_of_others_are_refused)
 }
 END_TEST
 
+/* S03, S04. */
 START_TEST(times_out_of_tolerance)
 {
 	ck_assert_int_eq(offer(&(struct test_batch){ .seq = 1, .start_ns = T0 + 59 * NS_PER_S }, 1), ADMIT_TAKE);
@@ -307,6 +312,7 @@ bend_path(Linkwatch__Pb__Batch *b)
 	b->link[0] = strdup("../../x");
 }
 
+/* P12, P13, S01. */
 START_TEST(bent_batches_are_refused)
 {
 	static const struct { void (*bend)(Linkwatch__Pb__Batch *); bool drop; } bad[] = {
@@ -325,6 +331,7 @@ START_TEST(bent_batches_are_refused)
 }
 END_TEST
 
+/* P01. */
 START_TEST(every_cut_of_a_batch)
 {
 	struct test_batch t = { .seq = 1, .samples = 3 };
@@ -348,6 +355,7 @@ START_TEST(every_cut_of_a_batch)
 }
 END_TEST
 
+/* P02. */
 START_TEST(every_byte_of_a_batch_bent)
 {
 	static const uint8_t with[] = { 0x00, 0x7f, 0x80, 0xff };
@@ -369,6 +377,7 @@ START_TEST(every_byte_of_a_batch_bent)
 }
 END_TEST
 
+/* S09. */
 START_TEST(too_long_a_batch)
 {
 	size_t n = ADMIT_BATCH_MAX + 1;
@@ -377,6 +386,101 @@ START_TEST(too_long_a_batch)
 	judge_bytes(p, n, 0, 1);
 	ck_assert_int_eq(res.verdict, ADMIT_REFUSE);
 	ck_assert_int_eq(res.code, REFUSE_MALFORMED);
+	free(p);
+}
+END_TEST
+
+/* P07: a number written longer than it need be, up to ten bytes; eleven are none. */
+START_TEST(long_varints)
+{
+	for (size_t extra = 0; extra <= 10; extra++) {
+		struct test_batch t = { .seq = 1 };
+		size_t n, at = 2 + BOOT_ID_LEN + 1;
+		uint8_t *p = test_batch(&t, &n), *q = xmalloc(n + extra);
+
+		ck_assert_int_eq(p[at], 1);
+		memcpy(q, p, at);
+		memset(q + at, 0x80, extra);
+		q[at] = extra > 0 ? 0x81 : 0x01;
+		if (extra > 0)
+			q[at + extra] = 0;
+		memcpy(q + at + extra + 1, p + at + 1, n - at - 1);
+		judge_bytes(q, n + extra, 0, 1);
+		if (extra < 10) {
+			ck_assert_msg(res.verdict == ADMIT_TAKE && res.seq == 1, "%zu more bytes", extra);
+		} else {
+			ck_assert_int_eq(res.verdict, ADMIT_REFUSE);
+			ck_assert_int_eq(res.code, REFUSE_MALFORMED);
+		}
+		free(p);
+		free(q);
+	}
+}
+END_TEST
+
+/* P08: fields of a later protocol, as many as a batch has room for, change nothing. */
+START_TEST(unknown_fields)
+{
+	struct test_batch t = { .seq = 1, .samples = 2 };
+	size_t n, more = 100000;
+	uint8_t *p = test_batch(&t, &n), *q = xmalloc(n + 3 * more);
+
+	memcpy(q, p, n);
+	for (size_t i = 0; i < 3 * more; i += 3)
+		memcpy(q + n + i, "\xf8\x3f\x01", 3);	/* field 1023, a varint */
+	ck_assert_uint_gt(n + 3 * more, ADMIT_BATCH_MAX);
+	more = (ADMIT_BATCH_MAX - n) / 3;
+	judge_bytes(q, n + 3 * more, 0, 1);
+	ck_assert(res.verdict == ADMIT_TAKE || res.verdict == ADMIT_REFUSE);
+	ck_assert(res.verdict != ADMIT_TAKE || res.samples == 2);
+	judge_bytes(q, n + 3 * 10, 0, 1);
+	ck_assert_int_eq(res.verdict, ADMIT_TAKE);
+	ck_assert_uint_eq(res.samples, 2);
+	free(p);
+	free(q);
+}
+END_TEST
+
+static const char *bad_link;
+
+static void
+bend_link(Linkwatch__Pb__Batch *b)
+{
+	free(b->link[0]);
+	b->link[0] = strdup(bad_link);
+}
+
+/* P09, S14: what is no id is no link, and what is said of it is clean. */
+START_TEST(link_names_that_are_none)
+{
+	static char long_name[4097];
+	const char *const names[] = { "", ".", "..", "../../x", "/etc/passwd", "a/b", "%s%n", "x;rm", "a\nb", "\"",
+		"<script>", "a:b", "a\\b", "A", "\xff\xfe", "\xe2\x80\xae" "b", "\033[2J", long_name };
+
+	memset(long_name, 'a', sizeof long_name - 1);
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		bad_link = names[i];
+		offer_bent(bend_link);
+		ck_assert_msg(res.verdict == ADMIT_REFUSE, "\"%s\" was taken", names[i]);
+		for (const char *c = res.why; *c != '\0'; c++)
+			ck_assert_msg((unsigned char)*c >= 0x20, "case %zu is unclean: %s", i, res.why);
+	}
+}
+END_TEST
+
+/* S10. */
+START_TEST(a_batch_of_nothing)
+{
+	struct batch_builder *bb = batch_builder_new();
+	uint8_t boot[BOOT_ID_LEN], *p;
+	size_t n;
+
+	boot_id(boot, 0);
+	ck_assert_int_eq(batch_builder_finish(bb, boot, 1, &p, &n), 0);
+	judge_bytes(p, n, 0, 1);
+	ck_assert_int_eq(res.verdict, ADMIT_TAKE);	/* its number is used; nothing else comes of it */
+	ck_assert_uint_eq(res.samples, 0);
+	batch_builder_free(bb);
 	free(p);
 }
 END_TEST
@@ -494,6 +598,10 @@ main(void)
 	tcase_add_test(t, every_cut_of_a_batch);
 	tcase_add_test(t, every_byte_of_a_batch_bent);
 	tcase_add_test(t, too_long_a_batch);
+	tcase_add_test(t, long_varints);
+	tcase_add_test(t, unknown_fields);
+	tcase_add_test(t, link_names_that_are_none);
+	tcase_add_test(t, a_batch_of_nothing);
 	tcase_add_test(t, a_link_that_left_the_plan_may_still_be_told);
 	tcase_add_test(t, old_numberings_go_when_there_are_too_many);
 	tcase_add_test(t, saved_and_loaded_it_says_the_same);

@@ -481,7 +481,7 @@ END_TEST
 /* ------------------------------------------------------------- killed writers */
 
 /* The note of the store, in memory that outlives the writer. */
-struct shared { uint64_t inode; size_t len; uint8_t head[RRDIMAGE_HEAD_MAX]; };
+struct shared { uint64_t inode; size_t len, begun; uint8_t head[RRDIMAGE_HEAD_MAX]; };
 struct shared_note { struct rrd_note note; struct shared *shared; };
 
 static void
@@ -496,6 +496,8 @@ note_head(struct rrd_note *note, uint64_t inode, const uint8_t *head, size_t len
 	s->inode = inode;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	s->len = len;
+	if (len > 0 && ++s->begun % 4 == 0)
+		usleep(50);		/* here a kill is to find it now and then */
 }
 
 static int
@@ -560,17 +562,23 @@ START_TEST(killed_while_writing)
 	int64_t last;
 
 	make(0);
-	for (int round = 0; round < 400; round++) {
+	for (int round = 0; round < 2000 && (round < 100 || noted < 5); round++) {
 		int status;
-		pid_t pid = fork();
+		pid_t pid;
+
+		s->begun = 0;
+		pid = fork();
 
 		if (pid == 0) {
-			for (size_t i = done; i < done + 3000; i += 3)
+			for (size_t i = done; i < done + 30000; i += 3)
 				if (append_noted(s, i, 3) != 0)
 					_exit(1);
 			_exit(0);
 		}
-		usleep((useconds_t)rng_below(rng, 1500));
+		while (__atomic_load_n(&s->begun, __ATOMIC_RELAXED) == 0 && waitid(P_PID, (id_t)pid,
+		    &(siginfo_t){ 0 }, WEXITED | WNOHANG | WNOWAIT) == 0)
+			sched_yield();
+		usleep((useconds_t)rng_below(rng, 400));
 		kill(pid, SIGKILL);
 		waitpid(pid, &status, 0);
 		ck_assert_msg(WIFSIGNALED(status) || WEXITSTATUS(status) == 0, "round %d: %s", round, why);

@@ -79,26 +79,35 @@ create_theirs(int64_t start)
 	ck_assert_msg(rrd_create_r(theirs, def.step_s, start, argc, argv) == 0, "%s", rrd_get_error());
 }
 
-/* By librrd; a row of unknowns stands wherever slots are missing, as librrd needs it. */
+/* By librrd, in one call; a row of unknowns stands wherever slots are missing, as librrd needs it. */
 static void
 update_theirs(const char *path, int64_t last, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		char row[256], hole[64];
-		const char *argv[2];
-		int argc = 0, used = snprintf(row, sizeof row, "%" PRId64, t[i]);
+	const char **argv = xcalloc(2 * n, sizeof(*argv));
+	char (*row)[128] = xcalloc(2 * n, sizeof *row);
+	int argc = 0;
 
+	for (size_t i = 0; i < n; i++) {
+		int used;
+
+		if (t[i] - last > def.step_s) {
+			snprintf(row[argc], sizeof *row, "%" PRId64 ":U:U:U", t[i] - def.step_s);
+			argv[argc] = row[argc];
+			argc++;
+		}
+		used = snprintf(row[argc], sizeof *row, "%" PRId64, t[i]);
 		for (size_t k = 0; k < def.ds_n; k++)
-			used += isnan(v[i * def.ds_n + k]) ? snprintf(row + used, sizeof row - (size_t)used, ":U") :
-			    snprintf(row + used, sizeof row - (size_t)used, ":%.17g", v[i * def.ds_n + k]);
-		snprintf(hole, sizeof hole, "%" PRId64 ":U:U:U", t[i] - def.step_s);
-		if (t[i] - last > def.step_s)
-			argv[argc++] = hole;
-		argv[argc++] = row;
-		rrd_clear_error();
-		ck_assert_msg(rrd_update_r(path, NULL, argc, argv) == 0, "%s", rrd_get_error());
+			used += isnan(v[i * def.ds_n + k]) ?
+			    snprintf(row[argc] + used, sizeof *row - (size_t)used, ":U") :
+			    snprintf(row[argc] + used, sizeof *row - (size_t)used, ":%.17g", v[i * def.ds_n + k]);
+		argv[argc] = row[argc];
+		argc++;
 		last = t[i];
 	}
+	rrd_clear_error();
+	ck_assert_msg(rrd_update_r(path, NULL, argc, argv) == 0, "%s", rrd_get_error());
+	free(row);
+	free(argv);
 }
 
 static void

@@ -20,6 +20,7 @@ link_of(uint32_t probe, uint32_t step_ms, uint32_t class)
 	return l;
 }
 
+/* R11 */
 START_TEST(paths_are_made_of_ids_only)
 {
 	static const char *const bad[] = { "../x", "a/b", "", ".", "A", "a b", "a\n", "%n", "a;rm", "-a",

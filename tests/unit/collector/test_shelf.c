@@ -102,7 +102,7 @@ stat_now(void)
 	return s;
 }
 
-/* A new plan of many links makes no storm: files come with rows, a part of the time, and all in the end. */
+/* R14: a new plan of many links makes no storm: files come with rows, a part of the time, and all in the end. */
 START_TEST(files_are_made_lazily_and_paced)
 {
 	uint64_t made, before = 0;

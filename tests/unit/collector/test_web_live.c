@@ -184,6 +184,7 @@ START_TEST(sessions_are_followed)
 	struct live *l = with_plan(yaml);
 	const struct live_agent *a = live_agent_find(l, "a1");
 	Linkwatch__Pb__Session s = LINKWATCH__PB__SESSION__INIT;
+	Linkwatch__Pb__Refused r = LINKWATCH__PB__REFUSED__INIT;
 
 	ck_assert(!a->known);
 	s.agent = (char *)"a1";
@@ -194,12 +195,22 @@ START_TEST(sessions_are_followed)
 	ck_assert_int_eq(put(l, JREC_SESSION, T0, &s.base), 0);
 	ck_assert(a->known && a->connected);
 	ck_assert_str_eq(a->address, "192.0.2.1:4433");
+	ck_assert_str_eq(a->error, "");
 	s.up = false;
+	s.at_ns = T0 + NS_PER_S;
+	s.reason = (char *)"nothing heard for 45 s";
 	ck_assert_int_eq(put(l, JREC_SESSION, T0 + NS_PER_S, &s.base), 0);
 	ck_assert(!a->connected);
+	ck_assert_str_eq(a->error, "nothing heard for 45 s");
+	ck_assert_int_eq(a->error_ns, T0 + NS_PER_S);
 	s.agent = (char *)"stranger";
 	ck_assert_int_eq(put(l, JREC_SESSION, T0, &s.base), 0);
 	ck_assert_int_eq(live_last_ns(l), T0 + NS_PER_S);
+	r.peer = (char *)"a1";
+	r.reason = (char *)"samples from the future";
+	r.at_ns = T0 + 2 * NS_PER_S;
+	ck_assert_int_eq(put(l, JREC_REFUSED, T0 + 2 * NS_PER_S, &r.base), 0);
+	ck_assert_str_eq(a->error, "samples from the future");
 	live_free(l);
 }
 END_TEST

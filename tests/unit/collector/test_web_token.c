@@ -155,6 +155,11 @@ START_TEST(command_refuses)
 	ck_assert_int_eq(token(2, "burn"), 2);
 	ck_assert_int_eq(token(4, "add", path, "ci"), 2);
 	ck_assert_int_eq(token(5, "add", path, "ci", "root"), 2);
+	ck_assert_int_eq(token(5, "add", path, "ci", "vendor"), 2);
+	ck_assert_int_eq(token(5, "add", path, "ci", "vendor="), 2);
+	ck_assert_int_eq(token(5, "add", path, "CI", "viewer"), 2);
+	ck_assert_int_eq(token(5, "add", path, "a234567890123456789012345678901234567890123456789", "viewer"), 2);
+	ck_assert_int_eq(token(6, "add", path, "ci", "viewer", "99999"), 2);
 	ck_assert_int_eq(token(6, "add", path, "ci", "viewer", "0"), 2);
 	ck_assert_int_eq(token(6, "add", path, "ci", "viewer", "1d"), 2);
 	ck_assert_int_eq(token(3, "list", path), 1);
@@ -166,7 +171,12 @@ START_TEST(command_refuses)
 	ck_assert_int_eq(st.st_mode & 0777, 0600);
 	ck_assert_int_eq(token(5, "add", path, "ci", "viewer"), 1);	/* stands already */
 	ck_assert_int_eq(token(4, "revoke", path, "no"), 1);
+	if (geteuid() == 0)			/* the page's user goes on reading it */
+		ck_assert_int_eq(chown(path, 12345, 12346), 0);
 	ck_assert_int_eq(token(4, "revoke", path, "ci"), 0);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert(geteuid() != 0 || (st.st_uid == 12345 && st.st_gid == 12346));
+	ck_assert_int_eq(st.st_mode & 0777, 0600);
 	ck_assert_int_eq(token(5, "add", path, "ci", "vendor=cloud-a"), 0);
 	unlink(path);
 	rmdir(dir);

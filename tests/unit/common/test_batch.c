@@ -50,6 +50,7 @@ finish(struct batch_builder *bb, uint64_t seq)
 
 /* ----------------------------------------------------------- building, walking */
 
+/* P14. */
 START_TEST(round_trip)
 {
 	struct batch_builder *bb = batch_builder_new();
@@ -317,6 +318,7 @@ START_TEST(unpacking_refuses)
 END_TEST
 
 /* Any bit of the stream turned: it is refused, or what it says can be walked and is bounded. */
+/* P02. */
 START_TEST(any_bit_may_be_wrong)
 {
 	size_t n, taken = 0;
@@ -349,6 +351,7 @@ START_TEST(any_bit_may_be_wrong)
 END_TEST
 
 /* A quarter of a megabyte that says "a thousand RTTs, all alike" over and over. */
+/* P05, P08. */
 START_TEST(nothing_unfolds_without_bound)
 {
 	Linkwatch__Pb__Batch m = LINKWATCH__PB__BATCH__INIT, *b;
@@ -470,6 +473,7 @@ START_TEST(refuses_heads)
 }
 END_TEST
 
+/* P13. */
 START_TEST(refuses_columns)
 {
 	REFUSED(good->n_link_index, 2, REFUSE_COUNTS);
@@ -491,6 +495,7 @@ START_TEST(refuses_columns)
 }
 END_TEST
 
+/* S01, S03. */
 START_TEST(refuses_samples)
 {
 	REFUSED(good->link_index[2], 2, REFUSE_COUNTS);
@@ -510,6 +515,7 @@ START_TEST(refuses_samples)
 }
 END_TEST
 
+/* S01, P10. */
 START_TEST(refuses_causes_and_values)
 {
 	REFUSED(good->cause_sample[0], 3, REFUSE_COUNTS);

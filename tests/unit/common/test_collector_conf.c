@@ -100,6 +100,41 @@ uncomment(const char *s)
 	return out;
 }
 
+/* Each fault of a retention is told by name and place. */
+START_TEST(retention_is_checked)
+{
+	static const struct { const char *keep, *says; } cases[] = {
+		{ "detail: 30m", "detail" }, { "minutes: 5m", "'minutes' is less than ten" },
+		{ "detail: 2d", "'minutes' is not kept longer than 'detail'" },
+		{ "hours: 5d", "'hours' is not kept longer than 'ten_minutes'" },
+		{ "minutes: 0s, ten_minutes: 0s, hours: 2d, six_hours: 1d", "'six_hours' is" },
+		{ "minuets: 2d", "did you mean 'minutes'" },
+		{ "detail: 2d, minutes: 0s", NULL }, { "six_hours: 0s", NULL },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct conf_errors said = { 0 };
+		struct collector_conf *c;
+		size_t n;
+		char *text = slurp(SAMPLE, &n), *whole;
+		int r;
+
+		whole = xasprintf("%.*s\nstore:\n  class_b: {%s}\n", (int)n, text, cases[i].keep);
+		r = collector_conf_parse(whole, strlen(whole), "c.yaml", dir, &c, &said);
+		ck_assert_msg((r == 0) == (cases[i].says == NULL), "%s", cases[i].keep);
+		if (cases[i].says != NULL)
+			ck_assert_msg(said.n >= 1 && strstr(said.line[0], cases[i].says) != NULL &&
+			    strncmp(said.line[0], "c.yaml:", 7) == 0, "%s: %s", cases[i].keep,
+			    said.n > 0 ? said.line[0] : "nothing said");
+		if (r == 0)
+			collector_conf_free(c);
+		conf_errors_free(&said);
+		free(whole);
+		free(text);
+	}
+}
+END_TEST
+
 START_TEST(the_example_is_sound)
 {
 	struct collector_conf *c;
@@ -265,6 +300,7 @@ main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, the_example_is_sound);
+	tcase_add_test(t, retention_is_checked);
 	tcase_add_test(t, what_the_example_shows_as_default_is_the_default);
 	tcase_add_test(t, every_key_is_in_example_and_manual);
 	tcase_add_test(t, wrong_ones_are_told);

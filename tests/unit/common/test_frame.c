@@ -32,6 +32,7 @@ START_TEST(round_trip)
 }
 END_TEST
 
+/* F04, F06: judged by the first four bytes. */
 START_TEST(bounds_length)
 {
 	static const uint32_t bad[] = { FRAME_MAX + 1, 0x7fffffff, 0x80000000, 0xffffffff };
@@ -48,6 +49,7 @@ START_TEST(bounds_length)
 }
 END_TEST
 
+/* F02, F12 (there is no checksum: TLS has it). */
 START_TEST(refuses_what_is_no_frame)
 {
 	uint8_t p[16];

@@ -21,9 +21,9 @@ START_TEST(test_every_figure)
 	h.produced = h.spool_batches = h.spool_bytes = h.spool_limit = h.spool_dropped = 7;
 	h.late_sends = h.starved_steps = h.socket_drops = h.foreign_replies = 7;
 	h.duplicate_replies = h.late_replies = h.clock_jumps = h.resolver_failures = 7;
-	h.capped = h.guard_refused = h.memory_bytes = 7;
+	h.capped = h.guard_refused = h.memory_bytes = h.refused_batches = 7;
 	o = health_json(&h);
-	ck_assert_uint_eq(json_object_size(o), 23);
+	ck_assert_uint_eq(json_object_size(o), 24);
 	json_object_foreach(o, key, v)
 		if (json_is_integer(v))
 			ck_assert_msg(json_integer_value(v) == 7, "%s", key);

@@ -528,6 +528,100 @@ START_TEST(missing_and_foreign_segments)
 }
 END_TEST
 
+/* ------------------------------------------------- checking beside a writer */
+
+struct beside {
+	struct journal *j;
+	uint8_t seg[8192], tip[64];	/* as they are to be when record `at` is told */
+	size_t n, tip_len;
+	uint64_t at, purge, seen, last;
+};
+
+static void
+each_beside(void *arg, const struct journal_record *r, const uint8_t hash[JOURNAL_HASH_LEN])
+{
+	struct beside *b = arg;
+
+	(void)hash;
+	check_record(r);
+	b->seen++;
+	b->last = r->seq;
+	if (r->seq != b->at)
+		return;
+	if (b->purge > 0)
+		ck_assert_int_eq(journal_purge(b->j, b->purge), 0);
+	if (b->n > 0) {
+		store(SEGMENT_1, b->seg, b->n);
+		store("tip", b->tip, b->tip_len);
+	}
+}
+
+/* Retention overtakes who reads: what is gone is passed over, and everything else is sound. */
+START_TEST(checks_while_purged)
+{
+	struct beside b = { .at = 20, .purge = 60 };
+	struct journal_recovery rec;
+	uint8_t head[JOURNAL_HASH_LEN];
+	struct journal_segment *v;
+	struct wall at;
+	uint64_t seq;
+	size_t n;
+
+	fill(500, 100, 2);
+	b.j = open_journal(disk, 500, NULL);
+	ck_assert_int_eq(journal_check(disk, each_beside, &b, &rec), 0);
+	ck_assert_uint_eq(b.last, 100);
+	ck_assert_uint_lt(b.seen, 80);
+	ck_assert_uint_gt(rec.first_seq, 40);
+	ck_assert_uint_eq(rec.next_seq, 101);
+	ck_assert_uint_eq(journal_purge_keeps(b.j, 0), rec.first_seq);
+	ck_assert_int_eq(journal_head(disk, &seq, head, &at), 0);
+	ck_assert_uint_eq(seq, 100);
+	ck_assert_int_eq(at.ns, 100000);
+	ck_assert_int_eq(memcmp(head, rec.head, sizeof head), 0);
+	ck_assert_int_eq(journal_segment_list(disk, &v, &n), 0);
+	ck_assert_uint_eq(v[0].first_seq, rec.first_seq);
+	ck_assert_int_eq(v[0].wall.ns, (int64_t)rec.first_seq * 1000);
+	free(v);
+	journal_close(b.j);
+}
+END_TEST
+
+/* A group that was half written when it was read, and has been published since, is no damage. */
+START_TEST(checks_while_written)
+{
+	struct beside b = { .at = 9 };
+	uint8_t seg[8192], tip[64];
+	struct journal_recovery rec;
+	struct journal *j;
+	size_t n, old, tip_len;
+
+	fill(0, 9, 3);
+	old = load(SEGMENT_1, seg, sizeof seg);
+	tip_len = load("tip", tip, sizeof tip);
+	j = open_journal(disk, 0, NULL);
+	for (uint64_t i = 10; i <= 15; i++) {
+		ck_assert_int_eq(append(j, i), 0);
+		if (i % 2 == 1)
+			ck_assert_int_eq(journal_sync(j), 0);
+	}
+	journal_close(j);
+	b.n = n = load(SEGMENT_1, b.seg, sizeof b.seg);
+	b.tip_len = load("tip", b.tip, sizeof b.tip);
+	memcpy(seg, b.seg, n);
+	memset(seg + old + 80, 0, 3);	/* in record 10 */
+	store(SEGMENT_1, seg, n);
+	store("tip", tip, tip_len);
+	ck_assert_int_eq(journal_verify(disk, &rec), -EBADMSG);	/* nobody mends it: damage */
+	ck_assert_uint_eq(rec.bad_seq, 10);
+	ck_assert_uint_eq(rec.bad_segment, 1);
+	ck_assert_int_eq(rec.bad_offset, (int64_t)old);
+	ck_assert_int_eq(journal_check(disk, each_beside, &b, &rec), 0);
+	ck_assert_uint_eq(b.seen, 15);	/* each once */
+	ck_assert_uint_eq(rec.next_seq, 16);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -553,6 +647,8 @@ main(void)
 	tcase_add_test(tc, torn_group_out_of_order);
 	tcase_add_test(tc, forged_records_in_data);
 	tcase_add_test(tc, missing_and_foreign_segments);
+	tcase_add_test(tc, checks_while_purged);
+	tcase_add_test(tc, checks_while_written);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_NORMAL);

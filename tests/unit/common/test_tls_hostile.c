@@ -57,6 +57,7 @@ end_child(pid_t pid)
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 }
 
+/* F04, F05, F06, F07, F13. */
 START_TEST(bad_frames)
 {
 	static const struct { uint8_t bytes[12]; const char *why; } bad[] = {
@@ -71,10 +72,14 @@ START_TEST(bad_frames)
 
 	start_server((struct tls_server_opts){ 0 });
 	for (int i = 0; i < (int)(sizeof bad / sizeof bad[0]); i++) {
-		uint8_t data[12 + 9] = { 0, 0, 0, 1, 5, 1, 0, 0, 'x' };
+		static const uint8_t good[9] = { 0, 0, 0, 1, 5, 1, 0, 0, 'x' };
+		uint8_t data[12 + 9 + 9];
 		pid_t pid;
 
-		memcpy(data + 9, bad[i].bytes, 12);	/* a good one before it, none after it */
+		/* A good one before it; the one behind it must not be found: no way back after F07. */
+		memcpy(data, good, 9);
+		memcpy(data + 9, bad[i].bytes, 12);
+		memcpy(data + 9 + 12, good, 9);
 		pid = child_sends(data, sizeof data, sizeof data, READ_TO_END);
 		wait_for(&server_side.closed, i + 1);
 		ck_assert_str_eq(server_side.why, bad[i].why);
@@ -84,6 +89,24 @@ START_TEST(bad_frames)
 }
 END_TEST
 
+/* F11: as many frames as one record holds, and each is heard. */
+START_TEST(many_frames_in_one_record)
+{
+	static uint8_t data[2000 * FRAME_HEADER];
+	pid_t pid;
+
+	for (size_t i = 0; i < sizeof data; i += FRAME_HEADER)
+		frame_header(data + i, FRAME_CLOCK_PING, 0);
+	start_server((struct tls_server_opts){ 0 });
+	pid = child_sends(data, sizeof data, sizeof data, VANISH);
+	wait_for(&server_side.closed, 1);
+	ck_assert_int_eq(server_side.frames, 2000);
+	ck_assert_uint_eq(server_side.bytes, 0);
+	end_child(pid);
+}
+END_TEST
+
+/* F10, T18. */
 START_TEST(byte_by_byte_and_cut_off)
 {
 	uint8_t data[4 * 108];
@@ -106,6 +129,7 @@ START_TEST(byte_by_byte_and_cut_off)
 }
 END_TEST
 
+/* F19, X05. */
 START_TEST(slow_reader)
 {
 	uint8_t *data = xcalloc(1, 100000);
@@ -216,6 +240,7 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, bad_frames);
+	tcase_add_test(tc, many_frames_in_one_record);
 	tcase_add_test(tc, byte_by_byte_and_cut_off);
 	tcase_add_test(tc, slow_reader);
 	tcase_add_test(tc, idle_peer);
