@@ -25,14 +25,14 @@ HARDEN += -D_FORTIFY_SOURCE=2
 else
 SANFLAGS := -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
-override CPPFLAGS += -D_GNU_SOURCE -I. -I$(BUILD)/gen $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+override CPPFLAGS += -D_GNU_SOURCE -I. -I$(BUILD)/gen $(shell pkg-config --cflags $(PKGS) cairo 2>/dev/null)
 override CFLAGS += -std=gnu17 $(OPT) $(WARN) $(HARDEN) $(SANFLAGS)
 override LDFLAGS += -pie -Wl,--as-needed -Wl,-z,relro,-z,now $(SANFLAGS)
 
 LIBS_common := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -lpthread
 # -levent_core stands before -levent, which is then not loaded: a quarter of a megabyte less
 LIBS_agent := $(shell pkg-config --libs libcares 2>/dev/null) -levent_core
-LIBS_collector := $(shell pkg-config --libs librrd 2>/dev/null)
+LIBS_collector := $(shell pkg-config --libs librrd cairo libpng zlib 2>/dev/null)
 LIBS_alertd := $(shell pkg-config --libs libcurl sqlite3 2>/dev/null) -lnetsnmp
 LIBS_ctl :=
 LIBS_check := $(shell pkg-config --libs check 2>/dev/null)

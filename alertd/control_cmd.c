@@ -14,6 +14,7 @@
 
 #define LIST_DEFAULT 200
 #define LIST_MAX 1000
+#define MARKS_MAX 200			/* of each kind, on one graph */
 #define NOTE_MAX 2000			/* bytes of a note or field */
 #define RELOAD_NS (15 * NS_PER_S)
 
@@ -157,6 +158,88 @@ cmd_link_show(const struct call *c)
 	ok(c, json_pack("{sO so so}", "link", json_array_get(f.array, 0), "why",
 	    why_of(c, agent, link), "incidents", incidents != NULL ? incidents : json_array()));
 	json_decref(f.array);
+}
+
+/* ---------------------------------------------------------------- marks */
+
+/* The link whose marks are asked for, once it is found. */
+struct marked { const char *agent, *link, *vendor; bool unseen; struct wall since; };
+
+static void
+find_marked(void *arg, const struct link_view *v)
+{
+	struct marked *m = arg;
+
+	if (strcmp(v->agent, m->agent) != 0 || strcmp(v->link, m->link) != 0)
+		return;
+	m->vendor = v->conf != NULL ? v->conf->vendor : "";
+	m->unseen = v->state == LINK_NOT_OBSERVED;
+	m->since = v->since;
+}
+
+static json_t *
+planned_marks(const struct call *c, const struct marked *m, struct wall from, struct wall to)
+{
+	const struct policy_window *w = c->sh->conf->policy->planned.v;
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < c->sh->conf->policy->planned.n && json_array_size(list) < MARKS_MAX; i++)
+		if (w[i].begin.ns < to.ns && w[i].end.ns > from.ns &&
+		    policy_window_covers(&w[i], m->vendor, m->agent, m->link))
+			json_array_append_new(list, json_pack("{ss sf sf}", "name",
+			    w[i].name != NULL ? w[i].name : "", "from", (double)w[i].begin.ns / 1e9,
+			    "to", (double)w[i].end.ns / 1e9));
+	return list;
+}
+
+/* Takes what made the link invisible out of its faults. */
+static json_t *
+unseen_marks(json_t *faults, const struct marked *m)
+{
+	json_t *list = json_array(), *one;
+
+	for (size_t i = 0; i < json_array_size(faults);) {
+		one = json_array_get(faults, i);
+		if (strcmp(json_string_value(json_object_get(one, "kind")), "silent") != 0) {
+			i++;
+			continue;
+		}
+		json_array_append_new(list, json_pack("{sO sO}", "from", json_object_get(one, "from"),
+		    "to", json_object_get(one, "to")));
+		json_array_remove(faults, i);
+	}
+	if (m->unseen)
+		json_array_append_new(list, json_pack("{sf sf}", "from", (double)m->since.ns / 1e9,
+		    "to", 0.0));
+	return list;
+}
+
+static void
+cmd_link_marks(const struct call *c)
+{
+	char agent[ID_MAX + 1], link[ID_MAX + 1];
+	struct marked m = { .agent = agent, .link = link };
+	int64_t from = (int64_t)number_arg(c, "from"), to = (int64_t)number_arg(c, "to");
+	json_t *faults, *unseen;
+
+	if (!link_args(c, agent, link) || from >= to || to > INT64_MAX / NS_PER_S) {
+		fail(c, "usage", "请给出 探针/链路 和起止时间", "give AGENT/LINK, from and to");
+		return;
+	}
+	core_each_link(c->sh->core, find_marked, &m);
+	if (m.vendor == NULL || !is_of_vendor(c, m.vendor)) {
+		fail(c, "not-found", "没有这条链路", "no such link");
+		return;
+	}
+	faults = db_link_faults(c->sh->db, agent, link, (struct wall){ from * NS_PER_S },
+	    (struct wall){ to * NS_PER_S }, MARKS_MAX);
+	if (faults == NULL) {
+		fail(c, "unavailable", "数据库不可读", db_error(c->sh->db));
+		return;
+	}
+	unseen = unseen_marks(faults, &m);
+	ok(c, json_pack("{so so so}", "faults", faults, "planned", planned_marks(c, &m,
+	    (struct wall){ from * NS_PER_S }, (struct wall){ to * NS_PER_S }), "unseen", unseen));
 }
 
 struct agent_list { const struct call *c; json_t *array; };
@@ -383,6 +466,7 @@ static const struct control_row {
 	{ "status", USER_VIEWER, false, false, cmd_status },
 	{ "link.list", USER_VIEWER, false, false, cmd_link_list },
 	{ "link.show", USER_VIEWER, false, true, cmd_link_show },
+	{ "link.marks", USER_VIEWER, false, true, cmd_link_marks },
 	{ "agent.list", USER_VIEWER, false, false, cmd_agent_list },
 	{ "incident.list", USER_VIEWER, false, false, cmd_incident_list },
 	{ "incident.show", USER_VIEWER, false, true, cmd_incident_show },

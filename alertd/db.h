@@ -81,6 +81,12 @@ int db_restore_outbox(struct db *, void (*each)(void *arg, const struct outbox_m
 struct json_t *db_incident_log(struct db *, uint64_t incident);
 struct json_t *db_incident_messages(struct db *, uint64_t incident);
 struct json_t *db_incident_anomalies(struct db *, uint64_t incident);
+/*
+ * {"kind","from","to","incident"} of each anomaly of this link, and of its whole agent (link ""), that
+ * overlaps from..to; to 0: it lasts.  Oldest first, at most limit.
+ */
+struct json_t *db_link_faults(struct db *, const char *agent, const char *link, struct wall from,
+    struct wall to, int limit);
 /* The incident as last written; NULL with errno ENOENT: there is none. */
 struct json_t *db_incident(struct db *, uint64_t incident);
 /* Newest first.  state, vendor, agent, link: NULL is any.  open_only: those not closed, archived, cancelled or merged. */

@@ -339,6 +339,34 @@ db_incident_anomalies(struct db *db, uint64_t incident)
 }
 
 static json_t *
+make_fault(sqlite3_stmt *st)
+{
+	return json_pack("{ss sf sf sI}", "kind", anomaly_kind_name((uint32_t)sqlite3_column_int(st, 0)),
+	    "from", seconds(sqlite3_column_int64(st, 1)), "to", seconds(sqlite3_column_int64(st, 2)),
+	    "incident", (json_int_t)sqlite3_column_int64(st, 3));
+}
+
+json_t *
+db_link_faults(struct db *db, const char *agent, const char *link, struct wall from, struct wall to,
+    int limit)
+{
+	/* by way of the incidents: anomalies are found by those alone */
+	sqlite3_stmt *st = db_prepare(db, "SELECT kind, start, end, incident FROM anomaly"
+	    " WHERE incident IN (SELECT incident FROM incident_link WHERE agent = ?1 AND link IN (?2, ''))"
+	    " AND agent = ?1 AND link IN (?2, '') AND start < ?4 AND (end = 0 OR end > ?3)"
+	    " ORDER BY start LIMIT ?5");
+
+	if (st != NULL) {
+		sqlite3_bind_text(st, 1, agent, -1, SQLITE_STATIC);
+		sqlite3_bind_text(st, 2, link, -1, SQLITE_STATIC);
+		sqlite3_bind_int64(st, 3, from.ns);
+		sqlite3_bind_int64(st, 4, to.ns);
+		sqlite3_bind_int(st, 5, limit);
+	}
+	return query(db, st, make_fault);
+}
+
+static json_t *
 make_doc(sqlite3_stmt *st)
 {
 	return json_loads(db_text(st, 0), 0, NULL);

@@ -397,6 +397,15 @@ list_has(const struct conf_list *l, const char *s)
 	return false;
 }
 
+bool
+policy_window_covers(const struct policy_window *w, const char *vendor, const char *agent,
+    const char *link)
+{
+	return (w->vendor == NULL || strcmp(w->vendor, vendor) == 0) &&
+	    (w->agent == NULL || strcmp(w->agent, agent) == 0) &&
+	    (w->links.n == 0 || list_has(&w->links, link));
+}
+
 const struct policy_window *
 policy_window_at(const struct conf_list *list, struct wall t, const char *vendor,
     const char *agent, const char *link)
@@ -405,9 +414,7 @@ policy_window_at(const struct conf_list *list, struct wall t, const char *vendor
 
 	for (size_t i = 0; i < list->n; i++)
 		if (t.ns >= w[i].begin.ns && t.ns < w[i].end.ns &&
-		    (w[i].vendor == NULL || strcmp(w[i].vendor, vendor) == 0) &&
-		    (w[i].agent == NULL || strcmp(w[i].agent, agent) == 0) &&
-		    (w[i].links.n == 0 || list_has(&w[i].links, link)))
+		    policy_window_covers(&w[i], vendor, agent, link))
 			return &w[i];
 	return NULL;
 }

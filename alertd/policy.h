@@ -188,6 +188,9 @@ void policy_free(struct policy *);	/* NULL is allowed */
 const struct policy_contact *policy_contact(const struct policy *, const char *id);
 /* Limits of grade 1..4. */
 const struct policy_limits *policy_limits(const struct policy *, unsigned grade);
+/* Does this window cover this link, whenever it is? */
+bool policy_window_covers(const struct policy_window *, const char *vendor, const char *agent,
+    const char *link);
 /* The window of list that covers this link at t, or NULL.  links.yaml ids; agent-wide: link "". */
 const struct policy_window *policy_window_at(const struct conf_list *list, struct wall t,
     const char *vendor, const char *agent, const char *link);

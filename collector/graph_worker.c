@@ -270,6 +270,7 @@ graph_worker_main(void)
 	const struct rlimit memory = { 1 << 30, 1 << 30 };
 	int rc;
 
+	graph_png_use();
 	prctl(PR_SET_PDEATHSIG, 9);
 	close_range(3, ~0u, 0);
 #ifdef WITH_SANITIZER

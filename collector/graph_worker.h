@@ -27,6 +27,8 @@
 
 /* The worker: serves fd 0 until it closes.  Returns the exit status. */
 int graph_worker_main(void);
+/* Does nothing; who calls it has the writer of PNG of graph_png.c in the program. */
+void graph_png_use(void);
 
 struct graph_image {
 	/* 0 or -ETIME, -EBUSY (waited in vain), -EIO (the worker died), -ENODATA (librrd said no) */

@@ -356,7 +356,8 @@ common_headers(struct evhttp_request *req, const char *type)
 	struct evkeyvalq *h = evhttp_request_get_output_headers(req);
 
 	for (size_t i = 0; i < sizeof security_headers / sizeof *security_headers; i++)
-		evhttp_add_header(h, security_headers[i][0], security_headers[i][1]);
+		if (evhttp_find_header(h, security_headers[i][0]) == NULL)	/* a stricter one may stand there */
+			evhttp_add_header(h, security_headers[i][0], security_headers[i][1]);
 	if (type != NULL)
 		evhttp_add_header(h, "Content-Type", type);
 	if (evhttp_find_header(h, "Cache-Control") == NULL)

@@ -32,6 +32,8 @@
 #define FREE_TRIES 5
 #define COOKIE "__Host-lw"
 
+#define GRAPH_PARAMETERS "kind from to w h scale theme format with reverse before mirror title"
+
 const struct web_route web_routes[] = {
 	{ WEB_GET, "", ROUTE_SHARED, web_page_shell, "*", NULL },
 	{ WEB_GET, "link/*/*", ROUTE_OWN, web_page_shell, "*", NULL },
@@ -48,7 +50,9 @@ const struct web_route web_routes[] = {
 	{ WEB_GET, "favicon.ico", ROUTE_OPEN, web_page_asset, NULL, NULL },
 	{ WEB_GET, "healthz", ROUTE_OPEN, web_healthz, NULL, NULL },
 	{ WEB_GET, "metrics", ROUTE_SCRAPE, web_metrics, NULL, NULL },
-	{ WEB_GET, "graph/*/*", ROUTE_OWN, web_graph, "kind from to w h scale theme", NULL },
+	{ WEB_GET, "graph/*/*", ROUTE_OWN, web_graph, GRAPH_PARAMETERS, NULL },
+	{ WEB_GET, "shared/*/*", ROUTE_OPEN, web_graph_shared, GRAPH_PARAMETERS " expires mac", NULL },
+	{ WEB_GET, "api/graph-address/*/*", ROUTE_OWN, web_graph_address, GRAPH_PARAMETERS " days", NULL },
 	{ WEB_GET, "api/status", ROUTE_OWN, web_api_status, NULL, NULL },
 	{ WEB_GET, "api/links", ROUTE_OWN, web_api_links, "agent curve", NULL },
 	{ WEB_GET, "api/link/*/*", ROUTE_OWN, web_api_link, NULL, NULL },
@@ -578,6 +582,7 @@ web_open(struct web *w)
 		(int)c->connections, (int)c->address_connections };
 	char err[300];
 
+	web_graph_open(w);
 	load_users(w);
 	web_refresh_tokens(w);
 	if (http_server_new(&w->server, w->base, &opts, got_request, w, err, sizeof err) != 0) {

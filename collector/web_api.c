@@ -5,7 +5,10 @@
  *                       "status":{...}|null},"links","links_seen"}; alertd's own status as control.h says
  *   links               ?agent=ID (of one agent) &curve=0 (without curves): {"now","links":[LINK...],"vendors":[
  *                       {"id","code","name_zh","name_en"}...],"chains":[{"id","name_zh","name_en"}...]}
- *   link/AGENT/LINK     {"link":LINK,"vendors":[...],"alertd":{...}|null}; alertd: the data of its link.show
+ *   link/AGENT/LINK     {"link":LINK,"peers":[{"agent","link","name_zh","name_en"}],"vendors":[...],
+ *                       "alertd":{...}|null}; peers: other links to the same target; alertd: the data of its link.show
+ *   graph-address/AGENT/LINK  parameters of graphs, days=1..400 (90): {"path":"/shared/...","expires":S}, an address
+ *                       of this one picture that opens without log-in, see web_graph_address.c
  *   series/AGENT/LINK   ?from=&to=&resolution=&cf=AVERAGE|MAX: rows of the RRD file, see graph_worker.h
  *   agents              {"agents":[AGENT...],"vendors":[...]}
  *   incidents           {"up":BOOL,"incidents":[INCIDENT...],"vendors":[...]}, newest first
@@ -21,8 +24,10 @@
  *          "rtt_ms" (median of the last step),"sent","replies","values":{ROLE:NUMBER},"causes":{CAUSE:COUNT},
  *          "flags":[...]; in lists and link/ also "rtt_min_ms","rtt_max_ms","pdv_ms","curve","graphs":[KIND...],
  *          "limit_loss","limit_rtt_ms","interface","reverse" ("AGENT/LINK" that measures the way back, or null)}
- *   graphs  /graph/AGENT/LINK?kind=&from=&to=&w=&h=&scale=&theme=light|dark&lang=zh|en gives a PNG; where its
- *          canvas lies stands in X-Graph-Left, -Top, -Width, -Height, its time in X-Graph-From, -To
+ *   graphs  /graph/AGENT/LINK?kind=&from=&to=&w=&h=&scale=&theme=light|dark&lang=zh|en&format=png|svg; where its
+ *          canvas lies stands in X-Graph-Left, -Top, -Width, -Height, its time in X-Graph-From, -To.  with=A/L,A/L
+ *          draws those too, reverse=1 the way back downwards (rtt, loss, pdv); before=S what was S seconds ago behind;
+ *          mirror=1 traffic out downwards; title=1 the name above
  *
  * A vendor gets of everything only what is his; of the rest he gets 404, as if it were not there.
  *
@@ -33,6 +38,7 @@
 #include <string.h>
 
 #include "collector/web_alertd.h"
+#include "collector/web_graph.h"
 #include "collector/web_state.h"
 
 static double
@@ -126,8 +132,8 @@ answer_link(struct web_req *q, json_t *verdict)
 		web_fail(q, 404, "not-found", "计划中没有这条链路", "the plan has no such link");
 		return;
 	}
-	web_answer_json(q, 200, json_pack("{s:f,s:o,s:o,s:O?}", "now", now_s(q->web), "link",
-	    link_of(q, k, true), "vendors", vendors_of(q), "alertd", verdict));
+	web_answer_json(q, 200, json_pack("{s:f,s:o,s:o,s:o,s:O?}", "now", now_s(q->web), "link",
+	    link_of(q, k, true), "peers", wish_peers(q, k), "vendors", vendors_of(q), "alertd", verdict));
 }
 
 static void

@@ -1,10 +1,11 @@
 /*
  * web_graph.c - /graph/AGENT/LINK and /api/series/AGENT/LINK.
  *
- * A request goes: parameters, then the store is asked to write what it has
- * gathered of this link (at most FLUSH_MS, it may be away), then a worker
+ * A request goes: parameters (web_graph_wish.c), then alertd is asked what to
+ * mark (at most MARKS_MS, it may be away or hang), then the store to write what
+ * it has gathered of these links (at most FLUSH_MS, likewise), then a worker
  * draws.  Where the canvas lies in the image stands in X-Graph-* headers, so
- * that the page can turn pixels into time.
+ * that the page can turn pixels into time, and how many marks in X-Graph-Marks.
  */
 #include <errno.h>
 #include <event2/buffer.h>
@@ -19,13 +20,13 @@
 
 #include "collector/graph_worker.h"
 #include "collector/http_server.h"
-#include "collector/series.h"
 #include "collector/web_alertd.h"
-#include "collector/web_state.h"
+#include "collector/web_graph.h"
 #include "common/log.h"
 #include "common/mem.h"
 
 #define FLUSH_MS 300
+#define MARKS_MS 500
 #define SERIES_ROWS 2000		/* about so many when no resolution is asked for */
 
 struct drawing {
@@ -33,8 +34,11 @@ struct drawing {
 	struct bufferevent *bev;	/* to the store; NULL: done with it */
 	struct event *timer;
 	struct graph_args args;
-	char *path;			/* of the file: it may come into being by the flush */
+	char *path;			/* of the first file: it may come into being by the flush */
+	size_t flushes;			/* answers of the store still to come */
 	double scale;			/* 0: a series, no image */
+	bool svg;
+	size_t marks;			/* on it */
 	struct drawing *next, **at;	/* in web->drawings */
 };
 
@@ -68,6 +72,9 @@ drawn(void *arg, const struct graph_image *g)
 	struct drawing *d = arg;
 	struct web_req *q = d->q;
 	double scale = d->scale;
+	size_t marks = d->marks;
+	const char *type = scale == 0 ? "application/json; charset=utf-8" : d->svg ? "image/svg+xml" :
+	    "image/png";
 
 	drawing_free(d);
 	if (g->error == -ETIME) {
@@ -85,7 +92,10 @@ drawn(void *arg, const struct graph_image *g)
 		add_number(q, "X-Graph-Top", (long long)(g->top * scale + 0.5));
 		add_number(q, "X-Graph-Width", (long long)(g->width * scale + 0.5));
 		add_number(q, "X-Graph-Height", (long long)(g->height * scale + 0.5));
-		web_answer(q, 200, scale == 0 ? "application/json; charset=utf-8" : "image/png", g->png, g->len);
+		add_number(q, "X-Graph-Marks", (long long)marks);
+		/* a picture that is opened as a page of its own is nothing but a picture */
+		http_header(q->req, "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox");
+		web_answer(q, 200, type, g->png, g->len);
 	}
 }
 
@@ -113,8 +123,16 @@ draw(struct drawing *d)
 static void
 flush_answered(struct bufferevent *bev, void *arg)
 {
-	(void)bev;
-	draw(arg);
+	struct drawing *d = arg;
+	char *line;
+
+	while (d->flushes > 0 && (line = evbuffer_readln(bufferevent_get_input(bev), NULL,
+	    EVBUFFER_EOL_LF)) != NULL) {
+		free(line);
+		d->flushes--;
+	}
+	if (d->flushes == 0)
+		draw(d);
 }
 
 static void
@@ -133,19 +151,25 @@ flush_late(evutil_socket_t fd, short what, void *arg)
 	draw(arg);
 }
 
-/* Asks the store for a flush of the link, then draws. */
+/* Asks the store for a flush of n links, then draws; args are taken over.  g NULL: a series, no image. */
 static void
-flush_then_draw(struct web_req *q, const char *path, struct graph_args *args, double scale)
+flush_then_draw(struct web_req *q, const struct live_link *const *link, size_t n, const char *path,
+    struct graph_args *args, const struct graph_request *g)
 {
 	struct timeval limit = { 0, FLUSH_MS * 1000 };
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	struct drawing *d = xcalloc(1, sizeof *d);
 
-	*d = (struct drawing){ .q = q, .args = *args, .scale = scale, .path = xstrdup(path),
-		.next = q->web->drawings, .at = &q->web->drawings };
+	*d = (struct drawing){ .q = q, .args = *args, .path = xstrdup(path),
+		.flushes = n, .next = q->web->drawings, .at = &q->web->drawings };
 	if (d->next != NULL)
 		d->next->at = &d->next;
 	q->web->drawings = d;
+	if (g != NULL) {
+		d->scale = g->scale;
+		d->svg = g->format == GRAPH_SVG;
+		d->marks = g->marks;
+	}
 	d->timer = evtimer_new(q->web->base, flush_late, d);
 	evtimer_add(d->timer, &limit);
 	snprintf(un.sun_path, sizeof un.sun_path, "%s", q->web->store_socket);
@@ -153,8 +177,8 @@ flush_then_draw(struct web_req *q, const char *path, struct graph_args *args, do
 	    BEV_OPT_DEFER_CALLBACKS);
 	bufferevent_setcb(d->bev, flush_answered, NULL, flush_ended, d);
 	bufferevent_enable(d->bev, EV_READ | EV_WRITE);
-	evbuffer_add_printf(bufferevent_get_output(d->bev), "flush %s/%s\n",
-	    q->path.seg[q->path.n - 2], q->path.seg[q->path.n - 1]);
+	for (size_t i = 0; i < n; i++)
+		evbuffer_add_printf(bufferevent_get_output(d->bev), "flush %s\n", link[i]->key);
 	if (bufferevent_socket_connect(d->bev, (struct sockaddr *)&un, sizeof un) != 0)
 		draw(d);
 }
@@ -166,126 +190,102 @@ web_graph_close(struct web *w)
 		drawing_free(w->drawings);
 }
 
-/* ------------------------------------------------------------- parameters */
+/* ------------------------------------------------------------------ marks */
 
-/* The link and the path of its file; false when it was answered (404). */
-static bool
-find_series(struct web_req *q, const struct live_link **link, char *path, size_t n)
-{
-	const char *agent = q->path.seg[q->path.n - 2], *id = q->path.seg[q->path.n - 1];
-	char file[SERIES_PATH_MAX];
+/* A question to alertd; it outlives the request when the answer is late. */
+struct marks {
+	struct web_req *q;		/* NULL: drawn without */
+	struct event *timer;
+};
 
-	*link = web_find_link(q, agent, id);
-	if (!id_is_valid(agent) || !id_is_valid(id) || *link == NULL ||
-	    series_path(file, sizeof file, agent, id) != 0 ||
-	    (size_t)snprintf(path, n, "%s/%s", q->web->rrd, file) >= n) {
-		web_fail(q, 404, "not-found", "计划中没有这条链路", "the plan has no such link");
-		return false;
-	}
-	return true;
-}
-
-/* from and to in seconds, default the last hour. */
-static int
-get_span(struct web_req *q, int64_t now, int64_t *from, int64_t *to)
-{
-	const int64_t latest = INT64_C(4102444800);	/* 2100 */
-
-	if (http_param_int(&q->query, "to", 0, latest, now, to) != 0 ||
-	    http_param_int(&q->query, "from", 0, latest, *to - 3600, from) != 0)
-		return -EINVAL;
-	return *to - *from < GRAPH_SPAN_MIN || *to - *from > GRAPH_SPAN_MAX ? -EINVAL : 0;
-}
-
-static bool
-incident_names(json_t *incident, const struct live_link *link)
-{
-	json_t *list = json_object_get(incident, "links"), *one;
-	size_t i;
-
-	json_array_foreach(list, i, one) {
-		const char *agent = json_string_value(json_object_get(one, "agent"));
-		const char *id = json_string_value(json_object_get(one, "link"));
-
-		if (agent != NULL && id != NULL && strcmp(agent, link->conf->agent) == 0 &&
-		    strcmp(id, link->conf->id) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Shades the incidents of this link that fall into the span. */
 static void
-add_bands(struct web_req *q, const struct live_link *link, struct graph_request *g)
+fail_wish(struct web_req *q, int rc)
 {
-	const char *key;
-	json_t *one;
-
-	json_object_foreach(alertd_incidents(q->web->alertd), key, one) {
-		int64_t from = (int64_t)json_number_value(json_object_get(one, "first_fail"));
-		int64_t to = (int64_t)json_number_value(json_object_get(one, "recovered"));
-
-		if (to == 0)
-			to = (int64_t)json_number_value(json_object_get(one, "closed"));
-		if (to == 0)
-			to = g->now;
-		if (from <= 0 || from > g->to || to < g->from || g->bands == GRAPH_BANDS_MAX)
-			continue;
-		if (incident_names(one, link))
-			g->band[g->bands++] = (struct graph_band){ from, to };
-	}
+	if (rc == -ENOENT)
+		web_fail(q, 404, "not-found", "计划中没有这条链路", "the plan has no such link");
+	else
+		web_fail(q, 400, "parameters", "绘图参数不正确", "these are no proper graph parameters");
 }
 
-static int
-get_look(struct web_req *q, struct graph_request *g)
+static void
+draw_wish(struct web_req *q, struct wish *w)
 {
-	const char *kind = http_param(&q->query, "kind"), *theme = http_param(&q->query, "theme");
-	int64_t w, h, scale;
-	int k = graph_kind_parse(kind != NULL ? kind : "rtt");
+	struct graph_args args;
 
-	if (k < 0 || http_param_int(&q->query, "w", 100, 2000, 800, &w) != 0 ||
-	    http_param_int(&q->query, "h", 40, 800, 220, &h) != 0 ||
-	    http_param_int(&q->query, "scale", 100, 300, 100, &scale) != 0)
-		return -EINVAL;
-	if (theme != NULL && strcmp(theme, "light") != 0 && strcmp(theme, "dark") != 0)
-		return -EINVAL;
-	g->kind = (enum graph_kind)k;
-	g->theme = theme != NULL && strcmp(theme, "dark") == 0 ? GRAPH_DARK : GRAPH_LIGHT;
-	g->lang = q->lang == WEB_ZH ? GRAPH_ZH : GRAPH_EN;
-	g->width = (uint32_t)w;
-	g->height = (uint32_t)h;
-	g->scale = (double)scale / 100;
-	return 0;
+	if (graph_build(&w->g, &args) != 0)
+		fail_wish(q, -EINVAL);
+	else
+		flush_then_draw(q, w->link, w->links, w->path[0], &args, &w->g);
+}
+
+/* The plan may have changed since: the wish is read anew. */
+static void
+draw_marked(struct web_req *q, json_t *answer)
+{
+	struct wish w;
+	int rc = wish_read(q, &w);
+
+	if (rc != 0) {
+		fail_wish(q, rc);
+		return;
+	}
+	wish_mark(&w, answer);
+	draw_wish(q, &w);
+}
+
+static void
+marks_late(evutil_socket_t fd, short what, void *arg)
+{
+	struct marks *m = arg;
+	struct web_req *q = m->q;
+
+	(void)fd;
+	(void)what;
+	m->q = NULL;
+	draw_marked(q, NULL);
+}
+
+static void
+marks_came(void *arg, json_t *answer)
+{
+	struct marks *m = arg;
+	struct web_req *q = m->q;
+
+	event_free(m->timer);
+	free(m);
+	if (q != NULL)
+		draw_marked(q, answer);
+}
+
+void
+web_graph_draw(struct web_req *q, struct wish *w)
+{
+	struct timeval limit = { 0, MARKS_MS * 1000 };
+	struct marks *m;
+
+	if (!alertd_is_up(q->web->alertd)) {
+		draw_wish(q, w);
+		return;
+	}
+	m = xcalloc(1, sizeof *m);
+	m->q = q;
+	m->timer = evtimer_new(q->web->base, marks_late, m);
+	evtimer_add(m->timer, &limit);
+	alertd_ask(q->web->alertd, "link.marks", json_pack("{s:s,s:s,s:I,s:I}", "agent",
+	    w->link[0]->conf->agent, "link", w->link[0]->conf->id, "from", (json_int_t)w->g.from, "to",
+	    (json_int_t)w->g.to), NULL, marks_came, m);
 }
 
 void
 web_graph(struct web_req *q)
 {
-	struct graph_request g = { .now = clock_wall(q->web->clock).ns / NS_PER_S };
-	const struct live_link *link;
-	struct graph_args args;
-	char path[4096];
+	struct wish w;
+	int rc = wish_read(q, &w);
 
-	if (!find_series(q, &link, path, sizeof path))
-		return;
-	g.rrd = path;
-	g.step_s = link->conf->step_ms < 1000 ? 1 : link->conf->step_ms / 1000;
-	g.roles = web_roles(link->conf);
-	if (get_span(q, g.now, &g.from, &g.to) != 0 || get_look(q, &g) != 0 ||
-	    (graph_kinds_of(link->conf->probe, g.roles) & 1u << g.kind) == 0) {
-		web_fail(q, 400, "parameters", "绘图参数不正确", "these are no proper graph parameters");
-		return;
-	}
-	add_bands(q, link, &g);
-	for (size_t i = 0; i < GRAPH_OBJECTS && i < link->conf->n_oid; i++) {
-		g.object_name[i] = web_object_name(link->conf, i);
-		g.object_unit[i] = web_object_unit(link->conf, i);
-	}
-	if (graph_build(&g, &args) != 0) {
-		web_fail(q, 400, "parameters", "绘图参数不正确", "these are no proper graph parameters");
-		return;
-	}
-	flush_then_draw(q, path, &args, g.scale);
+	if (rc != 0)
+		fail_wish(q, rc);
+	else
+		web_graph_draw(q, &w);
 }
 
 void
@@ -295,15 +295,17 @@ web_series(struct web_req *q)
 	const char *cf = http_param(&q->query, "cf");
 	const struct live_link *link;
 	struct graph_args args;
-	char path[4096];
+	char path[WISH_PATH];
 
-	if (!find_series(q, &link, path, sizeof path))
+	if (wish_link(q, q->path.seg[q->path.n - 2], q->path.seg[q->path.n - 1], &link, path) != 0) {
+		fail_wish(q, -ENOENT);
 		return;
-	if (get_span(q, now, &from, &to) != 0 || http_param_int(&q->query, "resolution", 1, 31536000,
+	}
+	if (wish_span(q, now, &from, &to) != 0 || http_param_int(&q->query, "resolution", 1, 31536000,
 	    (to - from) / SERIES_ROWS + 1, &resolution) != 0 ||
 	    graph_fetch_build(path, cf != NULL ? cf : "AVERAGE", from, to, resolution, &args) != 0) {
 		web_fail(q, 400, "parameters", "参数不正确", "these are no proper parameters");
 		return;
 	}
-	flush_then_draw(q, path, &args, 0);
+	flush_then_draw(q, &link, 1, path, &args, NULL);
 }

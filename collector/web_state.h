@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/collector_conf.h"
 
+#define GRAPH_KEY_LEN 32
 #define SILENT_NS (15 * NS_PER_S)	/* ingest says it is alive every 5 s */
 
 struct alertd;
@@ -53,6 +54,8 @@ struct web {
 	uint64_t pushed, pushed_alertd;	/* counters of what the streams have been told */
 	unsigned ticks;			/* of web_push.c */
 	struct drawing *drawings;	/* under way, of web_graph.c */
+	bool graph_key_known;		/* of web_graph_address.c */
+	uint8_t graph_key[GRAPH_KEY_LEN];
 	struct web_req *pending;
 	size_t pending_n;
 	struct store_watch *store;
@@ -160,9 +163,13 @@ void web_api_agents(struct web_req *q);
 void web_api_incidents(struct web_req *q);
 void web_api_incident(struct web_req *q);
 void web_api_incident_act(struct web_req *q);
-/* web_graph.c */
+/* web_graph.c, web_graph_address.c */
 void web_graph(struct web_req *q);
 void web_series(struct web_req *q);
+void web_graph_address(struct web_req *q);
+void web_graph_shared(struct web_req *q);
+/* Reads the key that signs addresses of graphs, or makes one; while it still may. */
+void web_graph_open(struct web *);
 /* Forgets the drawings under way; the pool has gone before, their requests wait for an answer. */
 void web_graph_close(struct web *);
 /* web_admin.c */

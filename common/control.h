@@ -23,6 +23,9 @@
  *                              "outbox":{"pending":n,"unknown":n,"failed":n},"channels":[{"name","up","detail"}]}
  *   link.list         viewer   {"links":[LINK...]}         args: vendor, agent, state (all optional)
  *   link.show         viewer   {"link":LINK,"why":{...},"incidents":[INCIDENT...]}  args: agent, link ("agent/link" in link too)
+ *   link.marks        viewer   {"faults":[{"kind","from","to","incident"}],"planned":[{"name","from","to"}],
+ *                              "unseen":[{"from","to"}]}  args: agent, link, from, to (seconds): what overlaps that
+ *                              time; to 0: it lasts; unseen: its agent was silent, or the state now is not-observed
  *   agent.list        viewer   {"agents":[AGENT...]}
  *   incident.list     viewer   {"incidents":[INCIDENT...]} args: state, vendor, all (bool), limit
  *   incident.show     viewer   {"incident":INCIDENT,"log":[LOG...],"messages":[MESSAGE...],"anomalies":[ANOMALY...]}  args: number

@@ -4,11 +4,14 @@ import { el, api, body, ms, percent, scaled, stamp, dayStamp, ago, setText, setS
 	duration, isDark, toLogin, emptyState } from './ui.js';
 import { incidentRow } from './wall.js';
 
-const SPANS = [['1h', 3600], ['1d', 86400], ['1w', 7 * 86400], ['1m', 31 * 86400], ['1y', 366 * 86400]];
+const SPANS = [['1h', 3600], ['3h', 3 * 3600], ['1d', 86400], ['3d', 3 * 86400], ['1w', 7 * 86400],
+	['1m', 31 * 86400], ['3m', 92 * 86400], ['1y', 366 * 86400]];
+const WEEK = 7 * 86400, MANY = ['rtt', 'loss', 'pdv'], WHEEL_MS = 150;
 const SPAN_MIN = 60, SPAN_MAX = 5 * 366 * 86400;
 const HEIGHTS = { rtt: 260, traffic: 220, loss: 110, pdv: 110, status: 50, tls: 110, cert: 110 };
 
-// The time that all graphs show.  to === null: up to now.
+// The time that all graphs show (to === null: up to now), and what is drawn beside the link itself:
+// before (the week before, s), mirror (traffic), reverse (the way back), others (links, "agent/link").
 class View {
 	constructor(changed)
 	{
@@ -18,6 +21,10 @@ class View {
 		this.changed = changed;
 		this.span = SPANS[0][1];
 		this.to = null;
+		this.before = q.get('before') === String(WEEK) ? WEEK : 0;
+		this.mirror = q.get('mirror') === '1';
+		this.reverse = q.get('reverse') === '1';
+		this.others = (q.get('with') || '').split(',').filter((x) => /^[a-z0-9-]+\/[a-z0-9-]+$/.test(x)).slice(0, 7);
 		if (from > 0 && to - from >= SPAN_MIN) {
 			this.span = to - from;
 			this.to = to;
@@ -32,10 +39,51 @@ class View {
 	{
 		this.span = Math.round(Math.min(SPAN_MAX, Math.max(SPAN_MIN, span)));
 		this.to = to === null || to >= this.now() ? null : Math.round(to);
-		const q = this.to === null ? 'span=' + this.span : 'from=' + this.begin() + '&to=' + this.to;
+		this.show();
+	}
+	show()
+	{
+		const q = new URLSearchParams(this.to === null ? { span: this.span } : { from: this.begin(), to: this.to });
 
+		for (const k of ['before', 'mirror', 'reverse'])
+			if (this[k])
+				q.set(k, Number(this[k]));
+		if (this.others.length > 0)
+			q.set('with', this.others.join(','));
 		history.replaceState(null, '', location.pathname + '?' + q);
 		this.changed();
+	}
+	// What a graph of this kind is asked for beside its time.
+	beside(kind)
+	{
+		if (MANY.includes(kind) && this.reverse)
+			return { reverse: 1 };
+		if (MANY.includes(kind) && this.others.length > 0)
+			return { with: this.others.join(',') };
+		return Object.assign(this.before ? { before: this.before } : {},
+			kind === 'traffic' && this.mirror ? { mirror: 1 } : {});
+	}
+	toggle(what)
+	{
+		if (what === 'before') {
+			this.before = this.before ? 0 : WEEK;
+			this.reverse = false;
+			this.others = [];
+		} else {
+			this[what] = !this[what];
+			if (what === 'reverse' && this.reverse) {
+				this.before = 0;
+				this.others = [];
+			}
+		}
+		this.show();
+	}
+	toggleOther(key)
+	{
+		this.others = this.others.includes(key) ? this.others.filter((x) => x !== key) : [...this.others, key];
+		this.before = 0;
+		this.reverse = false;
+		this.show();
 	}
 	preset(i) { this.set(SPANS[i][1], null); }
 	zoom(factor)
@@ -46,6 +94,13 @@ class View {
 		this.set(span, this.to === null && factor < 1 ? null : middle + span / 2);
 	}
 	move(share) { this.set(this.span, this.end() + this.span * share); }
+	// Zooms so that the time under the pointer stays where it is.
+	zoomAt(time, factor)
+	{
+		const share = (this.end() - time) / this.span, span = Math.min(SPAN_MAX, Math.max(SPAN_MIN, this.span * factor));
+
+		this.set(span, time + share * span);
+	}
 	between(a, b) { this.set(Math.max(SPAN_MIN, b - a), Math.max(a + SPAN_MIN, b)); }
 }
 
@@ -60,18 +115,53 @@ class Graph {
 		this.note = el('p', { class: 'graph-note muted' }, t('drawing'));
 		this.mark = el('div', { class: 'selection', hidden: true });
 		this.plot = el('div', { class: 'plot' }, this.img, this.mark, this.note);
-		this.node = el('figure', { class: 'card graph' }, el('figcaption', {}, title), this.plot);
+		this.address = el('div', { class: 'address', hidden: true });
+		this.node = el('figure', { class: 'card graph' }, el('figcaption', {}, title, el('span', { class: 'group' },
+			...['png', 'svg'].map((f) => el('button', { class: 'small', 'data-address': f, title: t('addressHelp'),
+				onclick: () => this.share(f) }, t('copyAddress', f.toUpperCase()))))), this.plot, this.address);
 		this.img.hidden = true;
 		this.listen();
+	}
+	query(scale)
+	{
+		const mirrored = this.view.reverse && MANY.includes(this.kind), h = HEIGHTS[this.kind] || 160;
+
+		return new URLSearchParams({ kind: this.kind, from: this.view.begin(), to: this.view.end(),
+			w: Math.max(160, Math.min(2000, Math.floor(this.plot.clientWidth - 96))),
+			h: innerHeight < 500 ? 140 : mirrored ? Math.max(h, 220) : h, scale: Math.round(scale * 100),
+			theme: isDark() ? 'dark' : 'light', lang: isEnglish ? 'en' : 'zh', ...this.view.beside(this.kind) });
+	}
+	// An address of this picture, fixed in time, that opens without log-in.
+	async share(format)
+	{
+		const q = this.query(1);
+		let field = null;
+
+		q.set('format', format);
+		q.set('title', '1');
+		q.set('theme', 'light');
+		q.set('w', '800');
+		try {
+			const a = await api('graph-address/' + body.a + '/' + body.b + '?' + q);
+			const url = location.origin + a.path;
+
+			field = el('input', { readonly: '', value: url, 'aria-label': t('address') });
+			this.address.replaceChildren(field, el('span', { class: 'muted' }, t('addressUntil', dayStamp(a.expires))));
+			this.address.hidden = false;
+			field.select();
+			await navigator.clipboard.writeText(url);
+			this.address.append(el('span', { class: 'muted', role: 'status' }, t('copied')));
+		} catch (e) {
+			if (field === null) {
+				this.address.replaceChildren(el('span', { class: 'problem failed' }, e.message));
+				this.address.hidden = false;
+			}		// without a clipboard the address stands there, marked
+		}
 	}
 	async load(name)
 	{
 		const from = this.view.begin(), to = this.view.end();
-		const scale = Math.min(3, Math.max(1, devicePixelRatio || 1));
-		const width = Math.max(160, Math.min(2000, Math.floor(this.plot.clientWidth - 96)));
-		const q = new URLSearchParams({ kind: this.kind, from, to, w: width,
-			h: innerHeight < 500 ? 140 : HEIGHTS[this.kind] || 160, scale: Math.round(scale * 100),
-			theme: isDark() ? 'dark' : 'light', lang: isEnglish ? 'en' : 'zh' });
+		const scale = Math.min(3, Math.max(1, devicePixelRatio || 1)), q = this.query(scale);
 		const ticket = this.ticket = {};
 		let r;
 
@@ -114,6 +204,7 @@ class Graph {
 			width: get('Width') / this.img.naturalWidth };
 		this.img.dataset.from = this.canvas.from;
 		this.img.dataset.to = this.canvas.to;
+		this.img.dataset.marks = get('Marks');
 		if (old)
 			URL.revokeObjectURL(old);
 	}
@@ -125,36 +216,83 @@ class Graph {
 
 		return c.from + Math.min(1, Math.max(0, share)) * (c.to - c.from);
 	}
+	// Drag marks a stretch to zoom into; with Shift or the middle button it moves the time.
 	listen()
 	{
 		let start = null;
 		const place = (e) => {
 			const box = this.plot.getBoundingClientRect(), a = start.x - box.left, b = e.clientX - box.left;
 
+			if (start.pan) {
+				this.img.style.transform = 'translateX(' + (b - a) + 'px)';
+				return;
+			}
 			this.mark.hidden = Math.abs(b - a) < 4;
 			this.mark.style.left = Math.min(a, b) + 'px';
 			this.mark.style.width = Math.abs(b - a) + 'px';
 		};
-
-		this.plot.addEventListener('pointerdown', (e) => {
-			if (e.button !== 0 || !this.canvas)
-				return;
-			start = { x: e.clientX, time: this.timeAt(e) };
-			this.plot.setPointerCapture(e.pointerId);
-		});
-		this.plot.addEventListener('pointermove', (e) => { if (start) place(e); });
-		this.plot.addEventListener('pointerup', (e) => {
+		const done = () => {
 			const s = start;
 
 			start = null;
 			this.mark.hidden = true;
-			if (s && Math.abs(e.clientX - s.x) >= 8) {
+			this.img.style.transform = '';
+			return s;
+		};
+
+		this.plot.addEventListener('pointerdown', (e) => {
+			if (e.button > 1 || !this.canvas)
+				return;
+			if (e.button === 1)
+				e.preventDefault();
+			start = { x: e.clientX, time: this.timeAt(e), pan: e.shiftKey || e.button === 1 };
+			this.plot.setPointerCapture(e.pointerId);
+		});
+		this.plot.addEventListener('pointermove', (e) => { if (start) place(e); });
+		this.plot.addEventListener('pointerup', (e) => {
+			const s = done();
+
+			if (!s || Math.abs(e.clientX - s.x) < 8)
+				return;
+			if (s.pan) {
+				const c = this.canvas, box = this.img.getBoundingClientRect();
+
+				this.view.set(this.view.span, this.view.end()
+					- (e.clientX - s.x) / (box.width * c.width) * (c.to - c.from));
+			} else {
 				const end = this.timeAt(e);
 
 				this.view.between(Math.min(s.time, end), Math.max(s.time, end));
 			}
 		});
-		this.plot.addEventListener('pointercancel', () => { start = null; this.mark.hidden = true; });
+		this.plot.addEventListener('pointercancel', done);
+		this.plot.addEventListener('dblclick', () => this.view.zoom(2));
+		this.wheel();
+	}
+	// Ctrl (or a pinch) and the wheel zoom, Shift and the wheel move; the wheel alone scrolls the page.
+	wheel()
+	{
+		let timer = 0, turned = 0, at = 0, move = false;
+		const turn = () => {
+			const n = Math.max(-4, Math.min(4, turned / 100));
+
+			turned = 0;
+			if (move)
+				this.view.move(n * 0.2);
+			else
+				this.view.zoomAt(at, 1.5 ** n);
+		};
+
+		this.plot.addEventListener('wheel', (e) => {
+			if (!this.canvas || !(e.ctrlKey || e.shiftKey))
+				return;
+			e.preventDefault();
+			at = this.timeAt(e);
+			move = e.shiftKey;
+			turned += (e.deltaY || e.deltaX) * (e.deltaMode === 1 ? 33 : 1);
+			clearTimeout(timer);
+			timer = setTimeout(turn, WHEEL_MS);
+		}, { passive: false });
 	}
 }
 
@@ -164,6 +302,15 @@ function toolbar(view)
 		t('span' + key)));
 	const range = el('span', { class: 'range', 'aria-live': 'polite' });
 	const button = (id, sign, label, f) => el('button', { id, title: label, 'aria-label': label, onclick: f }, sign);
+	const more = {};
+	const others = el('span', { class: 'group', id: 'others' });
+	const beside = el('span', { class: 'group' }), row = el('div', { class: 'toolbar beside', role: 'toolbar', hidden: true },
+		beside, others);
+
+	for (const what of ['before', 'mirror', 'reverse']) {
+		more[what] = el('button', { id: 'show-' + what, hidden: true, onclick: () => view.toggle(what) }, t('show_' + what));
+		beside.append(more[what]);
+	}
 	const now = el('button', { id: 'to-now', onclick: () => view.set(view.span, null) }, t('toNow'));
 
 	return {
@@ -174,9 +321,25 @@ function toolbar(view)
 				button('zoom-out', '−', t('zoomOut'), () => view.zoom(2)),
 				button('earlier', '←', t('earlier'), () => view.move(-0.5)),
 				button('later', '→', t('later'), () => view.move(0.5)), now), range),
+		row,
+		// What this link has to stand beside: only that is offered.
+		offer(link, peers) {
+			more.before.hidden = link.graphs.length === 0;
+			more.mirror.hidden = !link.graphs.includes('traffic');
+			more.reverse.hidden = !link.reverse;
+			view.reverse = view.reverse && Boolean(link.reverse);
+			others.replaceChildren(...peers.map((p) => el('button', { 'data-other': p.agent + '/' + p.link,
+				title: t('showOther', p.agent + '/' + p.link), onclick: () => view.toggleOther(p.agent + '/' + p.link) },
+			'+ ' + named(p, 'name'))));
+			row.hidden = false;
+		},
 		show() {
 			presets.forEach((b, i) => b.setAttribute('aria-pressed',
 				String(view.to === null && view.span === SPANS[i][1])));
+			for (const [what, b] of Object.entries(more))
+				b.setAttribute('aria-pressed', String(Boolean(view[what])));
+			for (const b of others.children)
+				b.setAttribute('aria-pressed', String(view.others.includes(b.dataset.other)));
 			now.hidden = view.to === null;
 			setText(range, stamp(view.begin()).slice(0, 16) + ' – ' + stamp(view.end()).slice(0, 16)
 				+ '（' + duration(view.span) + '）');
@@ -189,6 +352,9 @@ function keys(view)
 	const moves = { '+': () => view.zoom(0.5), '=': () => view.zoom(0.5), '-': () => view.zoom(2),
 		ArrowLeft: () => view.move(-0.5), ArrowRight: () => view.move(0.5), Escape: () => view.preset(0) };
 
+	moves.w = () => view.toggle('before');
+	for (const [key, what] of [['m', 'mirror'], ['r', 'reverse']])
+		moves[key] = () => document.getElementById('show-' + what).hidden || view.toggle(what);
 	SPANS.forEach((s, i) => { moves[String(i + 1)] = () => view.preset(i); });
 	addEventListener('keydown', (e) => {
 		const typing = e.target.closest && e.target.closest('input, textarea, select');
@@ -260,7 +426,7 @@ export function linkPage(main)
 
 	keys(view);
 	main.append(el('div', { class: 'page-head' }, el('a', { href: '/', class: 'back' }, '← ' + t('wall')), title,
-		badge, since), el('section', { class: 'card' }, figures), bar.node, graphs,
+		badge, since), el('section', { class: 'card' }, figures), bar.node, bar.row, graphs,
 		el('p', { class: 'muted help' }, t('graphHelp')), mine,
 		el('div', { class: 'columns' }, el('section', { class: 'card' }, el('h2', {}, t('facts')), facts), whyCard));
 	mine.hidden = whyCard.hidden = true;
@@ -315,6 +481,7 @@ export function linkPage(main)
 		mine.replaceChildren(el('h2', {}, t('linkIncidents')),
 			...list.map((i) => incidentRow(i, Date.now() / 1000)));
 		if (first) {
+			bar.offer(link, data.peers || []);
 			all = link.graphs.map((k) => new Graph(view, k, t('graph_' + k)));
 			graphs.replaceChildren(...all.map((g) => g.node));
 			draw();

@@ -40,7 +40,8 @@ VENDOR = {
     "get /agent/{agent}": "own", "get /chains": "shared", "get /matrix": "shared",
     "get /link/{agent}/{link}": "own", "get /login": "open", "post /login": "open", "post /logout": "shared",
     "get /assets/{name}": "open", "get /favicon.ico": "open", "get /healthz": "open", "get /metrics": "none",
-    "get /graph/{agent}/{link}": "own", "get /api/status": "own", "get /api/links": "own",
+    "get /graph/{agent}/{link}": "own", "get /shared/{agent}/{link}": "open",
+    "get /api/graph-address/{agent}/{link}": "own", "get /api/status": "own", "get /api/links": "own",
     "get /api/link/{agent}/{link}": "own", "get /api/series/{agent}/{link}": "own", "get /api/agents": "own",
     "get /api/incidents": "own", "get /api/incident/{number}": "own", "post /api/incident/{number}/{act}": "own",
     "get /api/events": "own", "get /api/openapi.json": "shared", "get /api/users": "none",
@@ -182,6 +183,20 @@ class Tests:
         shown = json.loads(self.li.ask("GET", "/api/incident/%d" % self.number["cloud-a"])[2])
         check(shown["messages"] == [] and shown["incident"]["told"] == [], "whom the supervisor told")
         check(len(json.loads(self.admin.ask("GET", "/api/links")[2])["links"]) == self.all, "all links")
+
+    def test_11b_vendor_graphs(self):
+        """Neither over his own link, nor as its way back, nor by a signed address does he see another's."""
+        for path in ("/graph/pudong-1/extranet?with=xuhui-1/extranet-too", "/graph/pudong-1/way-there?reverse=1",
+                     "/api/graph-address/pudong-1/extranet?with=xuhui-1/extranet-too", "/api/graph-address/xuhui-1/far",
+                     "/api/graph-address/pudong-1/way-there?reverse=1", "/graph/xuhui-1/far"):
+            check(self.admin.ask("GET", path)[0] == 200, path + " is not there at all")
+            check(self.li.ask("GET", path)[0] == 404, "a vendor sees " + path)
+        check(self.li.ask("GET", "/graph/pudong-1/extranet?with=pudong-1/access")[0] == 200, "his own over his own")
+        for link in ("extranet", "way-there"):
+            page = json.loads(self.li.ask("GET", "/api/link/pudong-1/" + link)[2])
+            check(page["peers"] == [] and page["link"]["reverse"] is None, "named to a vendor: %r" % page["peers"])
+        page = json.loads(self.admin.ask("GET", "/api/link/pudong-1/way-there")[2])
+        check(page["link"]["reverse"] == "xuhui-1/way-back", "nor to anybody")
 
     def test_12_vendor_acts(self):
         csrf = {"X-CSRF-Token": self.li.csrf(), **FORM}

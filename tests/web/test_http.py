@@ -21,6 +21,7 @@ import traceback
 import unicodedata
 import urllib.parse
 import zlib
+from xml.etree import ElementTree
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -30,6 +31,9 @@ TLS = ssl.create_default_context()
 TLS.check_hostname = False
 TLS.verify_mode = ssl.CERT_NONE
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+SVG_TAGS = ("svg", "g", "path", "rect", "defs", "use", "clipPath", "symbol", "line", "image", "mask", "filter", "feColorMatrix")
 
 
 class Failure(Exception):
@@ -246,12 +250,93 @@ class Tests:
               "objects are %r" % objects)
         status, headers, body = self.c.ask("GET", "/graph/xuhui-1/server?kind=oid&w=300&h=80")
         check(status == 200 and body.startswith(b"\x89PNG"), "the graph of objects gives %d" % status)
-        for way, back in (("pudong-1/to-xuhui", "xuhui-1/to-pudong"), ("xuhui-1/to-pudong", "pudong-1/to-xuhui"),
+        for way, back in (("pudong-1/way-there", "xuhui-1/way-back"), ("xuhui-1/way-back", "pudong-1/way-there"),
                           ("pudong-1/access", None)):
             link = json.loads(self.c.ask("GET", "/api/link/" + way)[2])["link"]
             check(link["reverse"] == back, "the way back of %s is %r" % (way, link["reverse"]))
         check("objects" not in json.loads(self.c.ask("GET", "/api/link/pudong-1/extranet")[2])["link"],
               "objects without any")
+
+    def picture(self, path, kind="png"):
+        """A picture that is what it says, and nothing that runs: its bytes."""
+        status, headers, body = self.c.ask("GET", path)
+        check(status == 200, "%s gives %d: %r" % (path, status, body[:200]))
+        csp = headers["Content-Security-Policy"]
+        check("sandbox" in csp and "script-src" not in csp and "default-src 'none'" in csp, "policy of a picture: " + csp)
+        check(headers["X-Content-Type-Options"] == "nosniff", "a picture may be sniffed")
+        if kind == "png":
+            check(headers["Content-Type"] == "image/png" and body.startswith(b"\x89PNG"), "no PNG: " + path)
+            check(body[body.index(b"IDAT") + 4:][:2] == b"\x78\x01", "not by the quick writer: %r" % body[body.index(b"IDAT") + 4:][:2])
+            return body
+        check(headers["Content-Type"] == "image/svg+xml", "no SVG: " + path)
+        for e in ElementTree.fromstring(body).iter():
+            check(e.tag.split("}")[-1] in SVG_TAGS, "the SVG has a <%s>" % e.tag)
+            for name, value in e.attrib.items():
+                check(not name.lower().startswith("on") and (not name.endswith("href") or value.startswith("#")),
+                      "the SVG has %s=%s" % (name, value))
+        return body
+
+    def test_12c_several_in_one(self):
+        """Overlays, both ways, the week before, traffic mirrored, SVG: pictures that differ; what cannot be is refused."""
+        now = int(time.time())
+        span = "from=%d&to=%d&w=300&h=80" % (now - 3600, now)
+        base, seen = "/graph/pudong-1/extranet?" + span, set()
+        for more in ("", "&with=xuhui-1/extranet-too", "&with=xuhui-1%2Fextranet-too,xuhui-1/backbone", "&before=86400",
+                     "&title=1", "&theme=dark", "&lang=en", "&kind=loss&with=xuhui-1/extranet-too", "&kind=pdv"):
+            seen.add(self.picture(base + more))
+        check(len(seen) == 9, "two of the pictures are the same")
+        pair = "/graph/pudong-1/way-there?" + span
+        check(len({self.picture(pair + m) for m in ("", "&reverse=1", "&reverse=1&kind=loss", "&reverse=1&kind=pdv")}) == 4,
+              "both ways look like one")
+        port = "/graph/pudong-1/uplink?" + span
+        check(self.picture(port) != self.picture(port + "&mirror=1"), "nothing is mirrored")
+        for link, kind in (("pudong-1/extranet", "rtt"), ("xuhui-1/gateway", "loss"), ("xuhui-1/server", "oid")):
+            self.picture("/graph/%s?%s&format=svg&title=1&kind=%s" % (link, span, kind), "svg")
+        eight = ",".join("xuhui-1/" + x for x in ("far", "backbone", "api", "gateway", "way-back", "extranet-too", "server", "far"))
+        for query in ("with=", "with=x", "with=%2F", "with=xuhui-1/server", "with=pudong-1/extranet", "with=" + eight,
+                      "with=xuhui-1/backbone,xuhui-1/backbone", "with=xuhui-1/backbone,", "reverse=2", "reverse=x", "before=-1",
+                      "before=1e9", "before=99999999", "format=pdf", "format=", "mirror=yes", "title=<b>",
+                      "with=xuhui-1/backbone&before=86400", "reverse=1&with=xuhui-1/backbone", "kind=traffic&mirror=1",
+                      "with=..%2F..%2Fetc/passwd", "with=xuhui-1/..%2Fx", "nonsense=1"):
+            status = self.c.ask("GET", "/graph/pudong-1/extranet?" + query)[0]
+            check(status in (400, 404), "%s gives %d" % (query[:50], status))
+        check(self.c.ask("GET", "/graph/pudong-1/access?reverse=1")[0] == 404, "a way back that is not there")
+        check(self.c.ask("GET", "/graph/pudong-1/extranet?with=xuhui-1/none")[0] == 404, "a link that is not there")
+        peers = json.loads(self.c.ask("GET", "/api/link/pudong-1/extranet")[2])["peers"]
+        check([(p["agent"], p["link"]) for p in peers] == [("xuhui-1", "extranet-too")], "peers are %r" % peers)
+        self.alive()
+
+    def test_12d_address_for_a_report(self):
+        """It opens without log-in, means one picture, and ends; nothing of it can be changed, and it opens nothing else."""
+        now = int(time.time())
+        ask = "/api/graph-address/pudong-1/extranet?from=%d&to=%d&w=300&h=80&title=1&with=xuhui-1/extranet-too" % (now - 3600, now)
+        status, _, body = self.c.ask("GET", ask + "&days=30")
+        check(status == 200, "no address: %d %r" % (status, body))
+        answer = json.loads(body)
+        path = answer["path"]
+        check(abs(answer["expires"] - now - 30 * 86400) < 60 and "xuhui-1/extranet-too" in path, "an odd address: %r" % answer)
+        stranger = Client(self.own.url)
+        status, headers, picture = stranger.ask("GET", path)
+        check(status == 200 and picture.startswith(b"\x89PNG"), "the address gives %d" % status)
+        check(headers["Cross-Origin-Resource-Policy"] == "cross-origin" and "Set-Cookie" not in headers, "headers of a shared graph")
+        check(stranger.ask("GET", path)[2] == picture, "the picture of a time past changes")
+        check(stranger.ask("GET", path.replace("xuhui-1/", "xuhui-1%2F"))[0] == 200, "encoded otherwise")
+        bare, mac = path.split("&mac=")
+        for bad in (path.replace("w=300", "w=301"), path.replace("pudong-1/extranet?", "pudong-1/access?"),
+                    path.replace("&expires=%d" % answer["expires"], "&expires=%d" % (answer["expires"] + 1)), bare,
+                    path.replace("&with=xuhui-1/extranet-too", ""), path.replace("kind=rtt", "kind=loss"), path[:-1], path + "0",
+                    bare + "&mac=" + mac.upper() if mac.upper() != mac else bare, bare + "&mac=", path.replace("from=", "from=1"),
+                    path.replace("format=png", "format=svg"), bare + "&reverse=1&mac=" + mac,
+                    "/shared/pudong-1/none?expires=%d&mac=%s" % (answer["expires"], mac)):
+            status, headers, body = stranger.ask("GET", bad)
+            check(status == 404 and "已过期".encode() in body, "%s gives %d" % (bad[-60:], status))
+        check(stranger.ask("GET", path.replace("/shared/", "/graph/"))[0] in (400, 401), "it opens the inner graph")
+        check(stranger.ask("GET", ask)[0] == 401, "a stranger signs")
+        for query in ("days=0", "days=401", "days=x", "kind=x", "with=xuhui-1/none"):
+            check(self.c.ask("GET", "/api/graph-address/pudong-1/extranet?" + query)[0] in (400, 404), query)
+        key = self.own.dir + "/graph.key"
+        check(os.stat(key).st_mode & 0o777 == 0o600 and os.stat(key).st_size == 32, "the key is open to others")
+        self.alive()
 
     def test_13_damaged_series(self):
         path = self.own.dir + "/rrd/xuhui-1/gateway.rrd"

@@ -172,8 +172,7 @@ class Tests:
         check(self.b.run("return document.querySelector('.plot img').alt.length") > 20, "a graph without words")
 
     def test_08_spans(self):
-        for i, (key, seconds) in enumerate((("1h", 3600), ("1d", 86400), ("1w", 604800),
-                                            ("1m", 31 * 86400), ("1y", 366 * 86400))):
+        for key, seconds in (("1h", 3600), ("3d", 3 * 86400), ("1w", 604800), ("1m", 31 * 86400), ("1y", 366 * 86400)):
             self.b.click("[data-span='%s']" % key)
             self.wait_for_span(seconds, seconds // 100)
             check(self.b.run("return document.querySelector(\"[data-span='%s']\").ariaPressed" % key) == "true",
@@ -204,8 +203,65 @@ class Tests:
         self.b.wait("return +document.querySelector('.plot img').dataset.to < %d" % (end - 1000), "earlier time")
         self.b.key("escape")
         self.wait_for_span(3600, 60)
-        self.b.key("2")
+        self.b.key("3")
         self.wait_for_span(86400, 900)
+
+    def wheel(self, css, share, turn, key):
+        """Turns the wheel over an element with a key held."""
+        box = self.b.run("const r = document.querySelector(arguments[0]).getBoundingClientRect();"
+                         "return [r.left, r.top, r.width, r.height];", css)
+        self.b.cdp("Input.dispatchMouseEvent", {"type": "mouseWheel", "x": box[0] + box[2] * share, "y": box[1] + box[3] / 3,
+                                                "deltaX": 0, "deltaY": turn, "modifiers": {"ctrl": 2, "shift": 8, None: 0}[key]})
+
+    def test_10b_wheel_and_pan(self):
+        """Ctrl and the wheel zoom about the pointer, Shift and a drag move; the wheel alone leaves the time as it is."""
+        span = self.wait_for_span(86400, 900)
+        image = "const i = document.querySelector('.plot img'); const f = +i.dataset.from, t = +i.dataset.to;"
+        self.wheel(".plot img", 0.5, 100, None)
+        self.b.run("scrollTo(0, 0)")
+        self.wheel(".plot img", 0.5, -200, "ctrl")
+        nearer = self.b.wait(image + "return t - f < %d && t - f" % (span * 0.8), "the zoom by the wheel")
+        end = self.b.run(image + "return t")
+        self.b.run("const p = document.querySelector('.plot'), r = p.getBoundingClientRect(), y = r.top + 60;"
+                   "p.setPointerCapture = () => {};"
+                   "for (const [type, share] of [['down', 0.5], ['move', 0.6], ['up', 0.7]])"
+                   " p.dispatchEvent(new PointerEvent('pointer' + type, { clientX: r.left + r.width * share, clientY: y,"
+                   " shiftKey: true, button: 0, pointerId: 1 }));")
+        self.b.wait(image + "return t < %d && Math.abs(t - f - %d) < 900" % (end - nearer * 0.1, nearer), "earlier time, as long")
+        self.b.key("escape")
+
+    def test_10c_beside(self):
+        """The week before, a second agent and both ways are drawn, stand in the address, and are refused nobody."""
+        if not self.own:
+            return
+        shown = ("const i = [...document.querySelectorAll('.plot img')]; return i.length > 2 && i.every(x => !x.hidden &&"
+                 " x.naturalWidth > 300) && i[0].src")
+        self.b.go(self.url + "/link/pudong-1/extranet?span=86400")
+        last = self.b.wait(shown, "the graphs")
+        for what, word in (("#show-before", "before=604800"), ("[data-other='xuhui-1/extranet-too']", "with=xuhui-1")):
+            self.b.click(what)
+            last = self.b.wait(shown + " !== %s && i[0].src" % json.dumps(last), "another picture by " + what)
+            check(word in self.b.url() and self.b.run("return document.querySelector(arguments[0]).ariaPressed", what) == "true",
+                  "%s is not in %s" % (word, self.b.url()))
+            self.shot("link-zh-" + word.split("=")[0])
+        check("before" not in self.b.url(), "the week before and another link at once")
+        self.b.go(self.url + "/link/pudong-1/access?span=86400")
+        self.b.wait(shown, "the graphs")
+        check(self.b.run("return document.getElementById('show-reverse').hidden"), "a way back that is not there")
+        self.b.go(self.url + "/link/pudong-1/way-there?span=86400")
+        last = self.b.wait(shown, "the graphs")
+        self.b.key("r")
+        self.b.wait(shown + " !== %s" % json.dumps(last), "both ways")
+        check("reverse=1" in self.b.url(), "the address does not hold both ways")
+        self.shot("link-zh-reverse")
+        self.b.click("[data-address='png']")
+        address = self.b.wait("const i = document.querySelector('.address input'); return i && i.value", "the address")
+        check(address.startswith(self.url + "/shared/pudong-1/way-there?") and "reverse=1" in address, "an odd address: " + address)
+        size = self.b.run("const done = arguments[0]; const i = new Image(); i.src = done; return i.decode().then(() =>"
+                          " i.naturalWidth)", address)
+        check(size > 800, "the address shows nothing")
+        self.b.go(self.url + self.link)
+        self.wait_graphs()
 
     def test_11_other_kinds_of_link(self):
         if not self.own:
@@ -316,6 +372,18 @@ class Tests:
                     "the note in the time line")
         if "LINKWATCH_MEND" in os.environ and not self.shots:
             self.handle_incident()
+
+    def test_13b_incident_is_marked(self):
+        """A graph of the time of an incident says that it is marked."""
+        if "LINKWATCH_INCIDENT" not in os.environ:
+            return
+        link = self.b.run("return fetch('/api/incidents').then(r => r.json()).then(d => {"
+                          "const i = d.incidents.find(x => x.link); return i && i.agent + '/' + i.link; })")
+        self.b.go(self.url + "/link/" + link)
+        self.wait_graphs()
+        check(int(self.b.run("return document.querySelector('.plot img').dataset.marks")) > 0, "no mark on " + link)
+        self.shot("link-zh-incident")
+        self.b.go(self.url + "/incidents")
 
     def act(self, name, state=None):
         """Presses the button of one action; waits for the state, or without one for a refusal."""

@@ -403,6 +403,47 @@ START_TEST(lists_and_views)
 }
 END_TEST
 
+static void
+add_anomaly(uint64_t id, const char *link, enum anomaly_kind kind, int64_t start_s, int64_t end_s)
+{
+	struct decision d = { .type = DEC_ANOMALY, .anomaly = { .id = id, .kind = kind, .severity = SEVERITY_MAJOR,
+		.start.ns = start_s * NS_PER_S, .end.ns = end_s * NS_PER_S, .incident = 1 } };
+
+	snprintf(d.anomaly.agent, sizeof(d.anomaly.agent), "a1");
+	snprintf(d.anomaly.link, sizeof(d.anomaly.link), "%s", link);
+	snprintf(d.anomaly.evidence, sizeof(d.anomaly.evidence), "{}");
+	db_batch_decision(batch, &d, now);
+}
+
+/* What overlaps a stretch of a link's time, its agent's faults too, and nothing of its neighbour. */
+START_TEST(faults_of_a_link)
+{
+	const struct wall from = { 1000 * NS_PER_S }, to = { 2000 * NS_PER_S };
+	json_t *a;
+
+	add_incident(1, INC_OPEN);
+	add_anomaly(1, "gw", ANOMALY_DOWN, 500, 1000);	/* over as it begins */
+	add_anomaly(2, "gw", ANOMALY_LOSS, 900, 1100);
+	add_anomaly(3, "", ANOMALY_SILENT, 1500, 0);
+	add_anomaly(4, "other", ANOMALY_DOWN, 1200, 1300);
+	add_anomaly(5, "gw", ANOMALY_DOWN, 2000, 0);	/* begins as it is over */
+	commit();
+	a = db_link_faults(db, "a1", "gw", from, to, 10);
+	ck_assert_uint_eq(json_array_size(a), 2);
+	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(a, 0), "kind")), "loss");
+	ck_assert_double_eq(json_number_value(json_object_get(json_array_get(a, 0), "to")), 1100);
+	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(a, 1), "kind")), "silent");
+	ck_assert_double_eq(json_number_value(json_object_get(json_array_get(a, 1), "to")), 0);
+	json_decref(a);
+	a = db_link_faults(db, "a1", "gw", from, to, 1);
+	ck_assert_uint_eq(json_array_size(a), 1);
+	json_decref(a);
+	a = db_link_faults(db, "a2", "gw", from, to, 10);
+	ck_assert_uint_eq(json_array_size(a), 0);
+	json_decref(a);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- the chain */
 
 START_TEST(log_cannot_be_edited)
@@ -682,6 +723,7 @@ main(void)
 	tcase_add_test(tc, a_trap_keeps_the_incident_as_it_was);
 	tcase_add_test(tc, intent_without_outcome);
 	tcase_add_test(tc, lists_and_views);
+	tcase_add_test(tc, faults_of_a_link);
 	tcase_add_test(tc, log_cannot_be_edited);
 	tcase_add_loop_test(tc, tampering_is_seen, 0,
 	    (int)(sizeof(tampering) / sizeof(tampering[0])));
