@@ -439,8 +439,8 @@ tell_missing(struct session *s, const struct admit_result *r)
 		return;
 	snprintf(detail, sizeof detail, "agent=%s batches %" PRIu64 "..%" PRIu64, s->peer.id,
 	    r->missing_first, r->missing_last);
-	log_warning("agent=%s: batches %" PRIu64 " to %" PRIu64 " are lost at the agent", s->peer.id,
-	    r->missing_first, r->missing_last);
+	log_limited(LOG_WARNING, s->peer.id, 5, "agent=%s: batches %" PRIu64 " to %" PRIu64
+	    " are lost at the agent", s->peer.id, r->missing_first, r->missing_last);
 	hub_event(s->hub, clock_wall(s->hub->o.clock), "missing", detail);
 }
 

@@ -157,6 +157,19 @@ take_sample(struct live *l, const char *agent, const struct sample *s)
 	k->changed = ++l->changed;
 }
 
+/* A cut character would be no UTF-8, and JSON takes nothing else. */
+static void
+copy_text(char *out, size_t n, const char *s)
+{
+	size_t len = strnlen(s, n);
+
+	if (len == n)
+		for (len--; len > 0 && ((unsigned char)s[len] & 0xc0) == 0x80;)
+			len--;
+	memcpy(out, s, len);
+	out[len] = '\0';
+}
+
 static void
 take_health(struct live_agent *a, const Linkwatch__Pb__Health *h)
 {
@@ -169,7 +182,7 @@ take_health(struct live_agent *a, const Linkwatch__Pb__Health *h)
 	if (h->cert_not_after_ns != 0)
 		a->cert_not_after_ns = h->cert_not_after_ns;
 	if (h->software != NULL && *h->software != '\0')
-		snprintf(a->software, sizeof a->software, "%s", h->software);
+		copy_text(a->software, sizeof a->software, h->software);
 }
 
 static int
@@ -211,7 +224,7 @@ out:
 static void
 take_error(struct live_agent *a, const char *why, int64_t at_ns)
 {
-	snprintf(a->error, sizeof a->error, "%s", why);
+	copy_text(a->error, sizeof a->error, why);
 	a->error_ns = at_ns;
 }
 
@@ -250,7 +263,7 @@ take_session(struct live *l, const struct journal_record *r)
 		if (!s->up)
 			take_error(a, s->reason, s->at_ns);
 		if (*s->software != '\0')
-			snprintf(a->software, sizeof a->software, "%s", s->software);
+			copy_text(a->software, sizeof a->software, s->software);
 		if (s->cert_not_after_ns != 0)
 			a->cert_not_after_ns = s->cert_not_after_ns;
 		a->changed = ++l->changed;

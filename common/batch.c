@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/frame.h"
 #include "common/mem.h"
+#include "common/utf.h"
 
 #define STEP_MIN_MS 100
 #define STEP_MAX_MS (60 * 60 * 1000)
@@ -489,16 +490,11 @@ refuse(int code, char *why, size_t n, const char *what, size_t at)
 	return code;
 }
 
-/* Text that may stand in a log line and on a page. */
+/* Text that may stand in a log line, on a page and in JSON, which takes none that is not UTF-8. */
 static bool
 text_is_sane(const char *s)
 {
-	size_t n = strlen(s);
-
-	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
-			return false;
-	return n <= BATCH_TEXT_MAX;
+	return strlen(s) <= BATCH_TEXT_MAX && utf_is_line(s);
 }
 
 static int
@@ -603,6 +599,20 @@ check_causes_and_values(const Linkwatch__Pb__Batch *b, char *why, size_t n)
 	return 0;
 }
 
+/* Who reads them takes differences of these times. */
+static int
+check_health(const Linkwatch__Pb__Health *h, char *why, size_t n)
+{
+	if (!text_is_sane(h->software))
+		return refuse(REFUSE_MALFORMED, why, n, "software version is no text", 0);
+	if (h->wall_ns < 0 || h->uptime_ns < 0 || h->loop_lag_ns < 0 || h->clock_rtt_ns < 0 ||
+	    h->cert_not_after_ns < 0)
+		return refuse(REFUSE_VALUE, why, n, "a time of the health is negative", 0);
+	if (h->clock_offset_ns > INT64_MAX / 2 || h->clock_offset_ns < -(INT64_MAX / 2))
+		return refuse(REFUSE_VALUE, why, n, "clock offset of centuries", 0);
+	return 0;
+}
+
 static int
 check_gaps_and_health(const Linkwatch__Pb__Batch *b, char *why, size_t n)
 {
@@ -611,16 +621,14 @@ check_gaps_and_health(const Linkwatch__Pb__Batch *b, char *why, size_t n)
 	for (size_t i = 0; i < b->n_gap; i++) {
 		const Linkwatch__Pb__Gap *g = b->gap[i];
 
-		if (g->from_ns > g->to_ns)
+		if (g->from_ns > g->to_ns || g->from_ns < 0)
 			return refuse(REFUSE_TIME, why, n, "gap ends before it begins", i);
 		if (g->first_seq > g->last_seq || g->last_seq >= b->seq)
 			return refuse(REFUSE_COUNTS, why, n, "gap's numbers make no sense", i);
 		if (!text_is_sane(g->reason))
 			return refuse(REFUSE_MALFORMED, why, n, "gap's reason is no text", i);
 	}
-	if (b->health != NULL && !text_is_sane(b->health->software))
-		return refuse(REFUSE_MALFORMED, why, n, "software version is no text", 0);
-	return 0;
+	return b->health != NULL ? check_health(b->health, why, n) : 0;
 }
 
 int

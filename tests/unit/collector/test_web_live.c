@@ -211,6 +211,14 @@ START_TEST(sessions_are_followed)
 	r.at_ns = T0 + 2 * NS_PER_S;
 	ck_assert_int_eq(put(l, JREC_REFUSED, T0 + 2 * NS_PER_S, &r.base), 0);
 	ck_assert_str_eq(a->error, "samples from the future");
+	/* too long, and a character lies across the end */
+	s.agent = (char *)"a1";
+	s.software = (char *)"0123456789012345678901234567890\u00e9";
+	ck_assert_int_eq(put(l, JREC_SESSION, T0, &s.base), 0);
+	ck_assert_str_eq(a->software, "0123456789012345678901234567890");
+	s.software = (char *)"012345678901234567890123456789\u00e9";
+	ck_assert_int_eq(put(l, JREC_SESSION, T0, &s.base), 0);
+	ck_assert_str_eq(a->software, "012345678901234567890123456789");
 	live_free(l);
 }
 END_TEST

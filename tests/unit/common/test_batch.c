@@ -553,6 +553,14 @@ START_TEST(refuses_gaps_and_health)
 	REFUSED(good->gap[0]->reason, longest, REFUSE_MALFORMED);
 	REFUSED(good->health->software, longest, REFUSE_MALFORMED);
 	REFUSED(good->health->software, (char *)"\x7f", REFUSE_MALFORMED);
+	/* JSON takes nothing but UTF-8: the agent would vanish from every list */
+	REFUSED(good->health->software, (char *)"0.1\xff", REFUSE_MALFORMED);
+	REFUSED(good->health->software, (char *)"0.1\u202e", REFUSE_MALFORMED);
+	REFUSED(good->gap[0]->reason, (char *)"\xc2\x9b" "31m", REFUSE_MALFORMED);
+	REFUSED(good->gap[0]->from_ns, INT64_MIN, REFUSE_TIME);
+	REFUSED(good->health->wall_ns, INT64_MIN, REFUSE_VALUE);
+	REFUSED(good->health->cert_not_after_ns, INT64_MIN, REFUSE_VALUE);
+	REFUSED(good->health->clock_offset_ns, INT64_MIN, REFUSE_VALUE);
 }
 END_TEST
 
