@@ -147,9 +147,14 @@ tokens_find(struct tokens *all, const char *text, int64_t now_s)
 uint64_t
 token_id(const struct token *t)
 {
+	uint8_t what[sizeof t->key + 1 + sizeof t->vendor] = { 0 }, md[SHA256_DIGEST_LENGTH];
 	uint64_t id;
 
-	memcpy(&id, t->key, sizeof id);
+	memcpy(what, t->key, sizeof t->key);
+	what[sizeof t->key] = (uint8_t)t->role;
+	snprintf((char *)what + sizeof t->key + 1, sizeof t->vendor, "%s", t->vendor);
+	SHA256(what, sizeof what, md);
+	memcpy(&id, md, sizeof id);
 	return id | TOKEN_ID;
 }
 

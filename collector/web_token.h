@@ -48,6 +48,7 @@ void tokens_replace(struct tokens *old, struct tokens *fresh);
 struct token *tokens_find(struct tokens *, const char *text, int64_t now_s);
 /* The one with this number (token_id), if it has not expired. */
 struct token *tokens_by_id(struct tokens *, uint64_t id, int64_t now_s);
+/* Another role or vendor is another number: what was begun under the old one does not go on. */
 uint64_t token_id(const struct token *);
 /* May it make a request now?  Counts it if so. */
 bool token_take(struct token *, struct mono now);

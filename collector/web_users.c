@@ -109,12 +109,14 @@ char *
 secret_file_read(const char *path, size_t *len, struct conf_errors *errs)
 {
 	const struct conf_where top = { 1, 1 };
-	FILE *f = fopen(path, "re");
-	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
+	struct stat st = { 0 };
 	char *text;
 
-	if (f == NULL || fstat(fileno(f), &st) != 0) {
-		conf_error(errs, path, top, "%s", strerror(errno));
+	if (f == NULL || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		conf_error(errs, path, top, "%s", f != NULL && !S_ISREG(st.st_mode) ? "no plain file" :
+		    strerror(errno));
 		if (f != NULL)
 			fclose(f);
 		return NULL;
@@ -124,9 +126,12 @@ secret_file_read(const char *path, size_t *len, struct conf_errors *errs)
 	text = xmalloc(FILE_MAX);
 	*len = fread(text, 1, FILE_MAX, f);
 	fclose(f);
-	if (*len < FILE_MAX)
+	if (*len < FILE_MAX && memchr(text, '\0', *len) == NULL)
 		return text;
-	conf_error(errs, path, top, "longer than %d bytes", FILE_MAX);
+	if (*len < FILE_MAX)		/* what stands behind it would not be read */
+		conf_error(errs, path, top, "a byte of zero in it");
+	else
+		conf_error(errs, path, top, "longer than %d bytes", FILE_MAX);
 	free(text);
 	return NULL;
 }

@@ -306,6 +306,14 @@ START_TEST(passwd_writes_the_file)
 	ck_assert_int_eq(users_load(path, &all, &errs), 0);
 	ck_assert_uint_eq(errs.warnings, 1);		/* others may read it */
 	users_free(&all);
+	/* what stands behind a zero is not read, and `passwd` would throw it away */
+	ck_assert_int_eq(truncate(path, st.st_size + 1), 0);
+	ck_assert_int_eq(users_load(path, &all, &errs), -EINVAL);
+	users_free(&all);
+	unlink(path);
+	ck_assert_int_eq(mkfifo(path, 0600), 0);	/* nobody writes: it must not wait */
+	ck_assert_int_eq(users_load(path, &all, &errs), -EINVAL);
+	users_free(&all);
 	conf_errors_free(&errs);
 	unlink(path);
 	rmdir(dir);

@@ -71,6 +71,12 @@ START_TEST(is_found_until_it_expires)
 	ck_assert_ptr_eq(tokens_by_id(&all, id, 999), &all.v[0]);
 	ck_assert_ptr_null(tokens_by_id(&all, id, 1000));
 	ck_assert_ptr_null(tokens_by_id(&all, 7, 1));
+	/* a stream that it began as somebody else ends */
+	all.v[0].role = WEB_VENDOR;
+	ck_assert_ptr_null(tokens_by_id(&all, id, 999));
+	id = token_id(&all.v[0]);
+	strcpy(all.v[0].vendor, "cloud-b");
+	ck_assert_ptr_null(tokens_by_id(&all, id, 999));
 	one[TOKEN_LEN - 1] ^= 1;
 	ck_assert_ptr_null(tokens_find(&all, one, 1));
 	ck_assert_ptr_null(tokens_find(&all, "", 1));
