@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "collector/graph_worker.h"
+#include "collector/rrdfile.h"
 #include "common/mem.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -27,6 +28,7 @@
 #define FETCH_ROWS_MAX 20000
 #define LOCK_TRIES 100			/* a second in all: the writer holds a file for milliseconds */
 #define LOCK_WAIT_NS (10 * 1000 * 1000)
+#define HEAD_TRIES 3
 
 struct answer {
 	uint32_t status;
@@ -133,14 +135,74 @@ is_locked(unsigned *tries)
 	return true;
 }
 
+/*
+ * A damaged file crashes librrd, or worse.  The store may be writing the head just now: one that is wrong
+ * is looked at again.
+ */
+static int
+check_file(const char *path, char *why, size_t n)
+{
+	static const struct timespec wait = { .tv_nsec = LOCK_WAIT_NS };
+	int r;
+
+	for (int i = 0; (r = rrdfile_check_any(path, time(NULL), why, n)) == -EBADMSG && i < HEAD_TRIES; i++)
+		nanosleep(&wait, NULL);
+	return r == -EBADMSG ? r : 0;	/* librrd says itself what else there is */
+}
+
+/* The file of "DEF:NAME=FILE:..." to out, where librrd's \\: is a colon. false: it names none. */
+static bool
+file_of(const char *arg, char *out, size_t n)
+{
+	const char *p = strncmp(arg, "DEF:", 4) == 0 ? strchr(arg, '=') : NULL;
+	size_t o = 0;
+
+	if (p == NULL)
+		return false;
+	for (p++; *p != '\0' && *p != ':' && o + 1 < n; p++) {
+		if (p[0] == '\\' && p[1] != '\0')
+			p++;
+		out[o++] = *p;
+	}
+	out[o] = '\0';
+	return true;
+}
+
+/* Each of the files once, for their definitions stand together. */
+static int
+check_files(int argc, char **argv, char *why, size_t n)
+{
+	char path[4096], last[4096] = "";
+
+	for (int i = 0; i < argc; i++) {
+		if (!file_of(argv[i], path, sizeof path) || strcmp(path, last) == 0)
+			continue;
+		if (check_file(path, why, n) != 0)
+			return -EBADMSG;
+		memcpy(last, path, sizeof last);
+	}
+	return 0;
+}
+
+static int
+refuse(const char *why)
+{
+	const struct answer a = { .status = 1, .body = why, .len = strlen(why) };
+
+	return send_answer(&a);
+}
+
 static int
 draw(int argc, char **argv)
 {
 	struct answer a = { .status = 1 };
+	char why[256];
 	rrd_info_t *info;
 	unsigned tries = 0;
 	int rc;
 
+	if (check_files(argc, argv, why, sizeof why) != 0)
+		return refuse(why);
 	do {
 		rrd_clear_error();
 		info = rrd_graph_v(argc, argv);
@@ -190,9 +252,12 @@ fetch(char **argv)
 	char **names = NULL, *text = NULL;
 	size_t len = 0;
 	unsigned tries = 0;
+	char why[256];
 	FILE *f;
 	int rc;
 
+	if (check_file(argv[1], why, sizeof why) != 0)
+		return refuse(why);
 	do {
 		rrd_clear_error();
 		rc = rrd_fetch_r(argv[1], argv[2], &from, &to, &step, &ds, &names, &data);

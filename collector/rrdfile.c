@@ -117,6 +117,29 @@ rrdfile_check(const char *path, const struct series_def *d, int64_t now, int64_t
 	return r;
 }
 
+int
+rrdfile_check_any(const char *path, int64_t now, char *why, size_t n)
+{
+	struct series_def d;
+	struct stat st;
+	uint8_t *head;
+	int64_t last;
+	ssize_t got;
+	int fd = open_plain(path, O_RDONLY, &st, why, n), r;
+
+	if (fd < 0)
+		return fd;
+	head = xmalloc(RRDIMAGE_HEAD_MAX);
+	got = get_all(fd, head, RRDIMAGE_HEAD_MAX);
+	r = got < 0 ? say(why, n, (int)got, "%s", strerror((int)-got)) :
+	    rrdimage_layout(head, (size_t)got, &d, why, n);
+	if (r == 0)
+		r = rrdimage_check(head, (size_t)got, st.st_size, &d, now, &last, why, n);
+	free(head);
+	close(fd);
+	return r == -ESTALE ? -EBADMSG : r;
+}
+
 /* ------------------------------------------------------------------- making */
 
 /* Opens "PATH.new", empty; the name is malloc'd into *name. */

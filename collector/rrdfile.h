@@ -42,6 +42,8 @@ struct rrd_append {
  */
 int rrdfile_check(const char *path, const struct series_def *, int64_t now, int64_t *last,
     char *why, size_t n);
+/* The same for a file of whatever shape, before librrd reads it: 0, -ENOENT, -EBADMSG or -errno. */
+int rrdfile_check_any(const char *path, int64_t now, char *why, size_t n);
 /* Makes a file whose first row may be at start + step. 0 or -errno (often -ENOSPC). */
 int rrdfile_create(const char *path, const struct series_def *, int64_t start, char *why, size_t n);
 /*

@@ -42,6 +42,7 @@
 #define SEAL "LWCRC32C"
 #define SEAL_AT 48
 #define SEAL_LEN 16
+#define NAME_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
 #define DAY_S 86400
 #define TIME_MAX INT64_C(4102444800)	/* 2100-01-01 */
 #define XFF 0.9
@@ -249,6 +250,8 @@ layout_ds(const uint8_t *p, struct series_def *d, char *why, size_t n)
 
 		if (memchr(ds, '\0', 20) == NULL || ds[0] == '\0' || memcmp(ds + 20, "GAUGE", 6) != 0)
 			return say(why, n, -EBADMSG, "data source %zu is no gauge", i);
+		if (ds[strspn((const char *)ds, NAME_LETTERS)] != '\0')
+			return say(why, n, -EBADMSG, "data source %zu has no proper name", i);
 		memcpy(d->ds[i].name, ds, 20);
 		d->ds[i].min = real(ds, 48);
 		d->ds[i].max = real(ds, 56);

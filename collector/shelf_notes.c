@@ -36,6 +36,7 @@
 #define PLAN ".plan"
 #define RUNNING ".running"
 #define OPENING_LEN 160
+#define FLAGS (O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)	/* a FIFO by one of these names holds nothing up */
 #define HEAD_MARK "LWHEAD1"
 #define HEAD_AT 192
 #define OPENING_SIZE (RRDIMAGE_HEAD_MAX + 4096)
@@ -92,7 +93,7 @@ int
 shelf_notes_open(struct shelf_notes **out, int dirfd, char *why, size_t n)
 {
 	struct shelf_notes *sn;
-	int fd = openat(dirfd, OPENING, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = openat(dirfd, OPENING, O_RDWR | O_CREAT | FLAGS, 0600);
 
 	*out = NULL;
 	if (fd < 0) {
@@ -205,7 +206,7 @@ shelf_notes_was_writing(struct shelf_notes *sn, uint64_t *inode, size_t *len)
 static void
 read_line(int dirfd, const char *name, char *line, size_t n)
 {
-	int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(dirfd, name, O_RDONLY | FLAGS);
 	ssize_t got = fd >= 0 ? read(fd, line, n - 1) : 0;
 
 	line[got > 0 ? got : 0] = '\0';
@@ -224,7 +225,7 @@ shelf_notes_begin(struct shelf_notes *sn)
 	read_line(AT_FDCWD, BOOT_ID_FILE, now, sizeof now);
 	if (strcmp(before, now) == 0)
 		return false;
-	fd = openat(sn->dirfd, RUNNING, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = openat(sn->dirfd, RUNNING, O_WRONLY | O_CREAT | O_TRUNC | FLAGS, 0600);
 	if (fd < 0 || dprintf(fd, "%s\n", now) < 0 || fsync(fd) != 0 || fsync(sn->dirfd) != 0)
 		log_warning("store: %s cannot be written: %s", RUNNING, strerror(errno));
 	if (fd >= 0)
@@ -246,7 +247,7 @@ shelf_notes_add(struct shelf_notes *sn, const char *file, const char *name)
 {
 	char line[SERIES_PATH_MAX + 1];
 	int len = snprintf(line, sizeof line, "%s\n", name);
-	int fd = openat(sn->dirfd, file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = openat(sn->dirfd, file, O_WRONLY | O_CREAT | O_APPEND | FLAGS, 0600);
 	int r = 0;
 
 	if (fd < 0)
@@ -262,7 +263,7 @@ shelf_notes_each(struct shelf_notes *sn, const char *file, void (*each)(void *ar
     void *arg)
 {
 	char line[SERIES_PATH_MAX + 2];
-	int fd = openat(sn->dirfd, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(sn->dirfd, file, O_RDONLY | FLAGS);
 	FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
 
 	if (f == NULL) {
@@ -291,7 +292,7 @@ shelf_notes_save_plan(struct shelf_notes *sn, const Linkwatch__Pb__Plan *plan)
 {
 	size_t n = linkwatch__pb__plan__get_packed_size(plan);
 	uint8_t *p = xmalloc(n + 1);
-	int fd = openat(sn->dirfd, PLAN ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = openat(sn->dirfd, PLAN ".new", O_WRONLY | O_CREAT | O_TRUNC | FLAGS, 0600);
 
 	linkwatch__pb__plan__pack(plan, p);
 	errno = 0;
@@ -306,7 +307,7 @@ shelf_notes_save_plan(struct shelf_notes *sn, const Linkwatch__Pb__Plan *plan)
 Linkwatch__Pb__Plan *
 shelf_notes_load_plan(struct shelf_notes *sn)
 {
-	int fd = openat(sn->dirfd, PLAN, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(sn->dirfd, PLAN, O_RDONLY | FLAGS);
 	Linkwatch__Pb__Plan *plan = NULL;
 	struct stat st;
 	uint8_t *p;

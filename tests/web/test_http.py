@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import time
@@ -341,6 +342,15 @@ class Tests:
     def test_13_damaged_series(self):
         path = self.own.dir + "/rrd/xuhui-1/gateway.rrd"
         self.own.end(self.own.store)    # it would set a damaged file aside before we look
+        with open(path, "r+b") as f:    # a million rows that are not there, and no checksum: librrd runs past the end
+            whole = bytearray(f.read())
+            struct.pack_into("<Q", whole, 128 + 120 * struct.unpack_from("<Q", whole, 24)[0] + 24, 1 << 20)
+            whole[48:64] = bytes(16)
+            f.seek(0)
+            f.write(whole)
+        for kind in ("graph", "api/series"):
+            check(self.c.ask("GET", "/%s/xuhui-1/gateway" % kind)[0] == 500, "a bent file: " + kind)
+        check("a worker died" not in self.own.log("web"), "a bent file kills the process that draws")
         with open(path, "r+b") as f:
             f.write(os.urandom(4096))
         status, _, body = self.c.ask("GET", "/graph/xuhui-1/gateway")

@@ -262,7 +262,32 @@ START_TEST(heads_that_lie)
 		ck_assert_msg(rrdfile_move(path, &def, path, NOW, INT64_MAX, &moved, why, sizeof why) == -EBADMSG,
 		    "%s", lies[i].name);
 		ck_assert_int_ne(append(5, 1), 0);
+		ck_assert_msg(rrdfile_check_any(path, NOW, why, sizeof why) == -EBADMSG, "%s", lies[i].name);
 	}
+}
+END_TEST
+
+/* What librrd is to read, and names that would end up in JSON. */
+START_TEST(any_sound_shape)
+{
+	static const uint8_t none[16];
+	uint64_t rows = def.rra[0].rows + 1;
+
+	make(2);
+	ck_assert_msg(rrdfile_check_any(path, NOW, why, sizeof why) == 0, "%s", why);
+	ck_assert_int_eq(rrdfile_check_any("/nonexistent/x.rrd", NOW, why, sizeof why), -ENOENT);
+	poke(48, none, sizeof none);		/* no checksum, as librrd leaves it */
+	ck_assert_msg(rrdfile_check_any(path, NOW, why, sizeof why) == 0, "%s", why);
+	poke(128, "a\"b", 4);
+	ck_assert_int_eq(rrdfile_check_any(path, NOW, why, sizeof why), -EBADMSG);
+	make(2);
+	poke(48, none, sizeof none);
+	poke(128 + def.ds_n * 120 + 24, &rows, sizeof rows);	/* more rows than there are */
+	ck_assert_int_eq(rrdfile_check_any(path, NOW, why, sizeof why), -EBADMSG);
+	make(2);
+	poke(140, "x", 1);
+	ck_assert_int_eq(rrdfile_check_any(path, NOW, why, sizeof why), -EBADMSG);
+	ck_assert(strstr(why, "checksum") != NULL);
 }
 END_TEST
 
@@ -645,6 +670,7 @@ main(void)
 	tcase_add_test(t, every_other_length);
 	tcase_add_test(t, another_layout);
 	tcase_add_test(t, heads_that_lie);
+	tcase_add_test(t, any_sound_shape);
 	tcase_add_test(t, rows_that_go_back_are_refused);
 	tcase_add_test(t, bent_heads_are_noticed);
 	tcase_add_test(t, bent_heads_without_a_checksum_do_no_harm);

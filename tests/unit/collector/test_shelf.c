@@ -102,6 +102,28 @@ stat_now(void)
 	return s;
 }
 
+/* Nobody writes into them: who opened them like files would wait for ever. */
+START_TEST(fifos_hold_nothing_up)
+{
+	static const char *const names[] = { ".series", ".rebuild", ".plan", ".running" };
+	struct shelf_opts o = { .policy = &series_policy_default, .rows = 60, .age_ns = 30 * NS_PER_S,
+		.clock = &ticking, .dir = dir };
+	Linkwatch__Pb__Plan none = LINKWATCH__PB__PLAN__INIT;
+	char why[128];
+
+	shelf_close(shelf, true);
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		char *path = xasprintf("%s/%s", dir, names[i]);
+
+		ck_assert_int_eq(mkfifo(path, 0600), 0);
+		free(path);
+	}
+	ck_assert_int_eq(shelf_open(&shelf, &o, false, why, sizeof why), 0);
+	ck_assert_ptr_null(shelf_saved_plan(shelf));
+	shelf_plan(shelf, &none, false);
+}
+END_TEST
+
 /* R14: a new plan of many links makes no storm: files come with rows, a part of the time, and all in the end. */
 START_TEST(files_are_made_lazily_and_paced)
 {
@@ -192,6 +214,7 @@ main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
+	tcase_add_test(t, fifos_hold_nothing_up);
 	tcase_add_test(t, files_are_made_lazily_and_paced);
 	tcase_add_test(t, writes_are_spread);
 	tcase_add_test(t, nothing_is_set_aside_over_another);
