@@ -524,6 +524,14 @@ tls_conn_seat(struct conn *conn)
 	return &((struct tls_conn *)conn)->seat;
 }
 
+bool
+tls_conn_is_quiet(const struct conn *conn)
+{
+	const struct tls_conn *c = (const struct tls_conn *)conn;
+
+	return BIO_number_written(SSL_get_wbio(bufferevent_openssl_get_ssl(c->bev))) == 0;
+}
+
 void
 tls_conn_give_up(struct conn *conn, const char *why)
 {

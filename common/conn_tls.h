@@ -40,6 +40,7 @@ struct tls_seat {
 struct tls_seat *tls_conn_seat(struct conn *);
 /* Ends it now: closed() if it was opened, then gone(). */
 void tls_conn_abort(struct conn *, const char *why);
+bool tls_conn_is_quiet(const struct conn *);	/* it has sent nothing, or too little to be answered */
 /* A handshake that takes too long while others wait: fails with this line, from the loop. */
 void tls_conn_give_up(struct conn *, const char *why);
 /* Fails it if its peer's certificate would not be taken by this context; closed() follows from the loop. */

@@ -53,7 +53,8 @@ struct tls_server_opts {
 	 * Handshakes that may take the loop's time at once (0: 16), so that a storm of them never holds up
 	 * whom we serve for longer than these cost, about a millisecond each.  Whoever comes beyond
 	 * waits in the line of tls_queue.h, of waiting_max places (0: 4096).  One that stands still for
-	 * half a second is no longer counted, so that nobody can occupy the place.
+	 * half a second, or has sent no whole ClientHello in a twentieth, is no longer counted, so that
+	 * nobody can occupy the place.
 	 */
 	int handshakes, waiting_max;
 	int handshake_ms, idle_ms;	/* deadlines; 0: 10 s, 90 s without a byte from the peer */

@@ -26,9 +26,10 @@
 #define HANDSHAKES 16
 #define WAITING_MAX 4096
 #define BUSY_NS (NS_PER_S / 2)		/* a handshake that takes longer waits for its peer, not for us */
+#define QUIET_NS (NS_PER_S / 20)	/* a client speaks first: one that does not, or not to the end, gives way sooner */
 #define STILL_MAX 1024			/* of those, all together */
 #define PATIENCE_NS (30 * NS_PER_S)	/* who waited so long has given up: ours do */
-#define LINE_TICK_US 100000
+#define LINE_TICK_US 50000
 #define STORM 100			/* in the line: worth a word in the log */
 
 struct tls_server {
@@ -167,11 +168,15 @@ on_line(evutil_socket_t fd, short what, void *arg)
 	struct mono t = now();
 
 	(void)fd, (void)what;
-	for (seat = TAILQ_FIRST(&s->shaking); seat != NULL && t.ns - seat->began.ns >= BUSY_NS; seat = next) {
+	for (seat = TAILQ_FIRST(&s->shaking); seat != NULL && t.ns - seat->began.ns >= QUIET_NS; seat = next) {
+		bool slow = t.ns - seat->began.ns >= BUSY_NS;
+
 		next = TAILQ_NEXT(seat, entry);
+		if (!slow && !(seat->busy && tls_conn_is_quiet(seat->conn)))
+			continue;
 		s->busy -= seat->busy;
 		seat->busy = false;
-		if (tls_queue_count(s->queue) > 0 && s->shakes >= s->busy_max + STILL_MAX)
+		if (slow && tls_queue_count(s->queue) > 0 && s->shakes >= s->busy_max + STILL_MAX)
 			tls_conn_give_up(seat->conn, "its handshake is slow, and others wait");
 	}
 	serve_line(s);

@@ -124,6 +124,37 @@ START_TEST(who_stands_still_holds_nobody_up)
 }
 END_TEST
 
+/* X03: a hundred who connect from addresses of their own and say nothing, or little, take no half second each. */
+START_TEST(who_says_nothing_gives_way)
+{
+	SSL_CTX *ctx = context("agent", false, NULL);
+	struct mono began = clock_mono(clock_real());
+	struct sockaddr_in sin, own = { .sin_family = AF_INET };
+	struct conn *c;
+	int fd[100];
+
+	start_server((struct tls_server_opts){ .handshakes = AT_ONCE, .max_conns = 200 });
+	sin = address();
+	for (int i = 0; i < 100; i++) {
+		own.sin_addr.s_addr = htonl(0x7f000100u + (uint32_t)i);
+		fd[i] = socket(AF_INET, SOCK_STREAM, 0);
+		ck_assert_int_eq(bind(fd[i], (struct sockaddr *)&own, sizeof own), 0);
+		ck_assert_int_eq(connect(fd[i], (struct sockaddr *)&sin, sizeof sin), 0);
+		if (i % 2 == 0)		/* the beginning of a ClientHello */
+			ck_assert_int_eq(write(fd[i], "\x16\x03\x01\x02\x00\x01\x00", 7), 7);
+	}
+	while (stat_now().waiting + stat_now().shaking < 100)
+		event_base_loop(base, EVLOOP_ONCE);
+	c = connect_with(ctx, ROLE_COLLECTOR, "c1");
+	wait_for(&server_side.opened, 1);
+	ck_assert_int_lt(clock_mono(clock_real()).ns - began.ns, 100 / AT_ONCE * NS_PER_S / 4);
+	for (int i = 0; i < 100; i++)
+		close(fd[i]);
+	conn_close(c);
+	SSL_CTX_free(ctx);
+}
+END_TEST
+
 /* Who has gone when its turn comes costs no handshake; who finds the line full is turned away. */
 START_TEST(gone_and_too_many)
 {
@@ -216,6 +247,7 @@ main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, a_few_at_a_time_while_the_connected_go_on);
 	tcase_add_test(tc, who_stands_still_holds_nobody_up);
+	tcase_add_test(tc, who_says_nothing_gives_way);
 	tcase_add_test(tc, gone_and_too_many);
 	tcase_add_test(tc, no_descriptor_left);
 	suite_add_tcase(s, tc);
