@@ -136,7 +136,7 @@ START_TEST(who_says_nothing_gives_way)
 	start_server((struct tls_server_opts){ .handshakes = AT_ONCE, .max_conns = 200 });
 	sin = address();
 	for (int i = 0; i < 100; i++) {
-		own.sin_addr.s_addr = htonl(0x7f000100u + (uint32_t)i);
+		own.sin_addr.s_addr = htonl(0x7f000002u + (uint32_t)i);
 		fd[i] = socket(AF_INET, SOCK_STREAM, 0);
 		ck_assert_int_eq(bind(fd[i], (struct sockaddr *)&own, sizeof own), 0);
 		ck_assert_int_eq(connect(fd[i], (struct sockaddr *)&sin, sizeof sin), 0);
