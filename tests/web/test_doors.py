@@ -180,6 +180,7 @@ class Tests:
         check(sum(status["alertd"]["status"]["links"].values()) == self.his, "%r" % status)
         links = json.loads(self.li.ask("GET", "/api/links")[2])
         check(len(links["links"]) == self.his and [v["id"] for v in links["vendors"]] == ["cloud-a"], "links")
+        check([z["id"] for z in links["zones"]] == ["pudong"], "zones: %r" % links["zones"])
         shown = json.loads(self.li.ask("GET", "/api/incident/%d" % self.number["cloud-a"])[2])
         check(shown["messages"] == [] and shown["incident"]["told"] == [], "whom the supervisor told")
         check(len(json.loads(self.admin.ask("GET", "/api/links")[2])["links"]) == self.all, "all links")

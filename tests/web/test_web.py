@@ -132,6 +132,8 @@ class Tests:
         check("<b>转义</b>" in self.text("#wall"), "a name with markup is not shown as text")
         check(self.b.run("return document.querySelectorAll('#wall b b, #wall script').length") == 0,
               "a name became markup")
+        zones = self.b.run("return [...document.querySelectorAll('.zone-name')].map(e => e.innerText)")
+        check(zones and set(zones) <= {"浦东", "徐汇"}, "zones without their names: %r" % zones)
 
     def test_05_filter_by_state(self):
         total = self.b.run("return document.querySelectorAll('.tile').length")
@@ -466,6 +468,9 @@ class Tests:
         self.b.wait("return document.documentElement.lang === 'en' && document.querySelector('.tile')", "English")
         text = self.text("#top")
         check("Wall" in text and "Incidents" in text, "not in English: " + text)
+        counts = self.b.run("return import(document.querySelector('script[type=module]').src.replace(/[^/]*$/, 'text.js'))"
+                            ".then(m => [m.t('nLinks', 1), m.t('nLinks', 2), m.t('days', 1), m.t('days', 21)])")
+        check(counts == ["1 link", "2 links", "1 day", "21 days"], "the English of one: %r" % counts)
         self.b.go(self.url + self.link)
         self.wait_graphs()
         check("Round-trip" in self.text("#main"), "the link page is not in English")

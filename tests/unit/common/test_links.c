@@ -330,6 +330,32 @@ START_TEST(test_twice)
 }
 END_TEST
 
+START_TEST(test_zones)
+{
+	Linkwatch__Pb__Plan *p = right("vendors: [{id: v, code: V}]\n"
+	    "zones: [{id: z, name: 浦东, name_en: Pudong}, {id: y}]\n"
+	    "agents: [{id: a, vendor: v, zone: z}]\n"
+	    "links: [{id: x, agent: a, probe: icmp, target: h.example, zone: y}]\n"), *part;
+
+	ck_assert_uint_eq(p->n_zone, 2);
+	ck_assert_str_eq(p->zone[0]->name_zh, "浦东");
+	ck_assert_str_eq(p->zone[0]->name_en, "Pudong");
+	ck_assert_str_eq(p->zone[1]->name_zh, "y");
+	part = links_for_agent(p, "a");
+	ck_assert_uint_eq(part->n_zone, 0);
+	links_free(part);
+	links_free(p);
+	/* without a list any zone will do: HEAD has one; with it a slip is found */
+	wrong("vendors: [{id: v, code: V}]\nzones: [{id: pudong}]\n"
+	    "agents: [{id: a, vendor: v, zone: pudon}]\n"
+	    "links: [{id: x, agent: a, probe: icmp, target: h.example, zone: q}]\n",
+	    "l.yaml:3:35: agent 'a' names zone 'pudon', which is not defined (did you mean 'pudong'?)\n"
+	    "l.yaml:4:65: link 'x' names zone 'q', which is not defined\n");
+	wrong("vendors: [{id: v, code: V}]\nzones: [{id: z, name: \"\\n\"}]\nagents: [{id: a, vendor: v}]\n",
+	    "l.yaml:2:23: 'name' holds a character that cannot be printed\n");
+}
+END_TEST
+
 START_TEST(test_kinds)
 {
 	wrong_link("probe: tcp, target: h.example",
@@ -556,7 +582,7 @@ START_TEST(test_part_of_an_agent)
 	Linkwatch__Pb__Plan *q = links_for_agent(p, "a1"), *none;
 
 	ck_assert_uint_eq(q->n_link, 2);
-	ck_assert_uint_eq(q->n_vendor + q->n_agent + q->n_chain, 0);
+	ck_assert_uint_eq(q->n_vendor + q->n_agent + q->n_chain + q->n_zone, 0);
 	ck_assert_str_eq(q->link[0]->id, "x");
 	ck_assert_str_eq(q->link[0]->target, "h");
 	ck_assert_str_eq(q->link[0]->source, "192.0.2.9");
@@ -677,6 +703,7 @@ START_TEST(test_sample)
 	ck_assert_uint_eq(p->n_vendor, 2);
 	ck_assert_uint_eq(p->n_agent, 3);
 	ck_assert_uint_eq(p->n_chain, 1);
+	ck_assert_uint_eq(p->n_zone, 3);
 	for (size_t i = 0; i < p->n_link; i++)
 		kinds |= 1U << p->link[i]->probe;
 	ck_assert_uint_eq(kinds, 1U << PROBE_ICMP | 1U << PROBE_TCP | 1U << PROBE_SNMP);
@@ -758,6 +785,7 @@ main(void)
 	tcase_add_test(t, test_pairs);
 	tcase_add_test(t, test_bad_pairs);
 	tcase_add_test(t, test_twice);
+	tcase_add_test(t, test_zones);
 	tcase_add_test(t, test_kinds);
 	tcase_add_test(t, test_timing);
 	tcase_add_test(t, test_targets);
