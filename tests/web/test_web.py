@@ -245,7 +245,7 @@ class Tests:
             last = self.b.wait(shown + " !== %s && i[0].src" % json.dumps(last), "another picture by " + what)
             check(word in self.b.url() and self.b.run("return document.querySelector(arguments[0]).ariaPressed", what) == "true",
                   "%s is not in %s" % (word, self.b.url()))
-            self.shot("link-zh-" + word.split("=")[0])
+            self.shot("link-zh-" + word.split("=")[0], ".webp")
         check("before" not in self.b.url(), "the week before and another link at once")
         self.b.go(self.url + "/link/pudong-1/access?span=86400")
         self.b.wait(shown, "the graphs")
@@ -255,7 +255,7 @@ class Tests:
         self.b.key("r")
         self.b.wait(shown + " !== %s" % json.dumps(last), "both ways")
         check("reverse=1" in self.b.url(), "the address does not hold both ways")
-        self.shot("link-zh-reverse")
+        self.shot("link-zh-reverse", ".webp")
         self.b.click("[data-address='png']")
         address = self.b.wait("const i = document.querySelector('.address input'); return i && i.value", "the address")
         check(address.startswith(self.url + "/shared/pudong-1/way-there?") and "reverse=1" in address, "an odd address: " + address)
@@ -384,7 +384,7 @@ class Tests:
         self.b.go(self.url + "/link/" + link)
         self.wait_graphs()
         check(int(self.b.run("return document.querySelector('.plot img').dataset.marks")) > 0, "no mark on " + link)
-        self.shot("link-zh-incident")
+        self.shot("link-zh-incident", ".webp")
         self.b.go(self.url + "/incidents")
 
     def act(self, name, state=None):
