@@ -37,7 +37,7 @@ FOREIGN_WORDS = ("cloud-b", "xuhui-1", "B云", "乙云", "Cloud B")
 #   own     his; what another vendor owns is 404 (by path) or not in it (lists)
 VENDOR = {
     "get /": "shared", "get /incidents": "shared", "get /agents": "shared", "get /incident/{number}": "shared",
-    "get /agent/{agent}": "own", "get /chains": "shared", "get /matrix": "shared",
+    "get /agent/{agent}": "own", "get /chains": "shared", "get /matrix": "shared", "get /admin": "none",
     "get /link/{agent}/{link}": "own", "get /login": "open", "post /login": "open", "post /logout": "shared",
     "get /assets/{name}": "open", "get /favicon.ico": "open", "get /healthz": "open", "get /metrics": "none",
     "get /graph/{agent}/{link}": "own", "get /shared/{agent}/{link}": "open",

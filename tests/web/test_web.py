@@ -9,13 +9,16 @@ LINKWATCH_INCIDENT=1 makes its absence a failure; LINKWATCH_MEND is a command th
 its fault, and then it is handled to its end.  Ends with "N passed, N failed".
 """
 import argparse
+import http.client
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
 import traceback
+import urllib.parse
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -589,6 +592,41 @@ class Tests:
         self.b.wait("return location.pathname === '/login'", "the log-in page")
         self.b.go(self.url + "/incidents")
         check("/login" in self.b.url(), "still logged in")
+
+
+    def test_19_admin(self):
+        """Who is in and who may come in, for administrators alone; one who is shown out is out."""
+        if not self.own:
+            return
+        check(self.b.run("return document.getElementById('nav-admin')") is None, "an operator is offered the page")
+        other = http.client.HTTPSConnection(self.url[8:], timeout=20, context=ssl._create_unverified_context())
+        other.request("POST", "/login", urllib.parse.urlencode({"user": "guest", "password": stack.PASSWORD}),
+                      {"Content-Type": "application/x-www-form-urlencoded"})
+        answer = other.getresponse()
+        cookie = {"Cookie": answer.getheader("Set-Cookie").split(";")[0]}
+        answer.read()
+
+        def status(path):
+            other.request("GET", path, headers=cookie)
+            got = other.getresponse()
+            got.read()
+            return got.status
+        check(status("/api/links") == 200 and status("/admin") == 403, "what a viewer gets")
+        self.b.go(self.url + "/login")
+        self.b.type("#user", "chief")
+        self.b.type("#password", stack.PASSWORD)
+        self.b.click("button[type=submit]")
+        self.b.wait("return document.getElementById('nav-admin')", "the page to be offered to an administrator")
+        self.b.click("#nav-admin")
+        self.b.wait("return document.querySelector('#admin-users tbody')", "the users")
+        check({name for name, _ in stack.USERS} <= set(self.text("#admin-users").split()), self.text("#admin-users"))
+        check("本会话" in self.text("#admin-sessions") and "甲云" in self.text("#admin-users"), self.text("#main"))
+        self.b.click("[aria-label='强制退出 guest']")
+        self.b.wait("return !document.querySelector(\"[aria-label='强制退出 guest']\")", "the guest to be gone")
+        check(status("/api/links") == 401, "the guest is still in")
+        self.no_markup("admin")
+        said = self.b.console()
+        check(not said, "the console says: " + "; ".join(said[:5]))
 
 
 # What needs no alertd is not tried once more on a stack that has one.
