@@ -574,6 +574,7 @@ feed_live(uint8_t *p, const struct series_def *d, int64_t last, const double *v)
 	for (size_t k = 0; k < d->ds_n; k++) {
 		uint8_t *pdp = p + pdp_at(d, k);
 
+		memset(pdp, 0, 30);	/* nothing of a longer number before */
 		if (isnan(v[k]))
 			strcpy((char *)pdp, "U");
 		else

@@ -188,7 +188,9 @@ START_TEST(assets_are_complete)
 
 		ck_assert_uint_gt(n, 100);
 		ck_assert_str_ne(page_type(a->name), "application/octet-stream");
-		for (char *at = s; (at = strstr(at, "\"/assets/")) != NULL; at += 9) {
+		/* the description of the API names a pattern, "/assets/{name}" */
+		for (char *at = s; strstr(a->name, ".json") == NULL && (at = strstr(at, "\"/assets/")) != NULL;
+		    at += 9) {
 			char name[64];
 
 			ck_assert_int_eq(sscanf(at, "\"/assets/%60[a-z.]\"", name), 1);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/model.h"
+#include "tests/rounds.h"
 #include "testlines.h"
 
 #define MANUAL "conf/linkwatch-links.5"
@@ -634,6 +635,8 @@ START_TEST(test_large)
 	p = right(text);
 	links_free(p);
 	free(text);
+	if (ROUNDS_SHARE > 1)
+		return;			/* the largest are the same, for a minute */
 	text = many_links(20000, 100);
 	p = right(text);
 	ck_assert_uint_eq(p->n_link, 20000);
@@ -677,7 +680,8 @@ START_TEST(test_large_part)
 {
 	wrong_long(1700, "l.yaml:4:5: agent 'a2' has 1683 links in 367489 bytes, at most 262136 "
 	    "can be sent to it\n");
-	wrong_long(20000, "l.yaml:1:1: 20000 links make a plan of 5283731 bytes, at most 4194304 can be kept\n");
+	if (ROUNDS_SHARE == 1)
+		wrong_long(20000, "l.yaml:1:1: 20000 links make a plan of 5283731 bytes, at most 4194304 can be kept\n");
 }
 END_TEST
 
