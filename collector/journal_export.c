@@ -1,6 +1,6 @@
 /*
- * journal_export.c - the samples of some links between two instants, as CSV
- * or JSON lines.
+ * journal_export.c - the samples of some links between two instants, or what
+ * happened beside them (--what), as CSV or JSON lines.
  *
  * What is asked for is the time of samples, while the journal is in the order
  * of their arrival: a sample may have waited in an agent's spool, for at most
@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/stored.h"
+#include "collector/stored_event.h"
 #include "common/clock.h"
 #include "common/disk.h"
 #include "common/journal.h"
@@ -25,7 +25,10 @@
 
 #define ME "linkwatch-collector: "
 
+enum what { SAMPLES, EVENTS, REFUSED };
+
 struct export {
+	enum what what;
 	struct pick pick;
 	bool json;
 	int64_t from_ns, to_ns;
@@ -39,6 +42,16 @@ print_sample(void *arg, const struct stored *from, const struct sample *s)
 
 	if (s->start_ns < x->from_ns || s->start_ns >= x->to_ns)
 		return;
+	x->samples++;
+	(x->json ? stored_json : stored_csv)(stdout, from, s);
+}
+
+/* Of a batch whose times are wrong: when it was refused is what counts, and was looked at. */
+static void
+print_refused(void *arg, const struct stored *from, const struct sample *s)
+{
+	struct export *x = arg;
+
 	x->samples++;
 	(x->json ? stored_json : stored_csv)(stdout, from, s);
 }
@@ -77,12 +90,19 @@ find_start(struct disk *disk, int64_t from_ns, uint64_t *seq)
 static void
 export_record(struct export *x, const struct journal_record *rec)
 {
-	struct stored_fns fns = { .sample = print_sample, .arg = x };
+	struct event_filter filter = { .pick = &x->pick, .from_ns = x->from_ns, .to_ns = x->to_ns, .json = x->json };
+	struct stored_fns fns = { .sample = x->what == REFUSED ? print_refused : print_sample, .arg = x };
+	int r = 0;
 
-	if (rec->type != JREC_BATCH || stored_walk(rec, &x->pick, &fns) == 0)
-		return;
-	if (x->unsound++ == 0)
-		fprintf(stderr, ME "journal: record %" PRIu64 " holds no sound batch\n", rec->seq);
+	if (x->what == EVENTS)
+		r = stored_events(stdout, rec, &filter);
+	else if (x->what == REFUSED && rec->type == JREC_REFUSED)
+		r = stored_walk_refused(rec, &filter, &fns);
+	else if (x->what == SAMPLES && rec->type == JREC_BATCH)
+		r = stored_walk(rec, &x->pick, &fns);
+	if (r < 0 && x->unsound++ == 0)
+		fprintf(stderr, ME "journal: record %" PRIu64 " holds no sound %s\n", rec->seq,
+		    rec->type == JREC_BATCH ? "batch" : "event");
 }
 
 /* The next record, over what is damaged or was purged meanwhile, which is said: 1, 0 or -errno. */
@@ -122,7 +142,7 @@ export_all(const struct journal_place *p, struct disk *disk, struct export *x)
 	if (r == 0)
 		r = journal_reader_open(&reader, disk, start);
 	if (r == 0 && !x->json)
-		stored_csv_head(stdout);
+		(x->what == EVENTS ? stored_event_head : stored_csv_head)(stdout);
 	while (r == 0 && !ferror(stdout) && (r = next_record(reader, &rec, &damaged)) == 1 &&
 	    rec.wall.ns <= end_ns) {
 		export_record(x, &rec);
@@ -144,12 +164,22 @@ export_all(const struct journal_place *p, struct disk *disk, struct export *x)
 static int
 take_option(struct export *x, int c, const char *value, struct wall now)
 {
+	static const char *const words[] = { "samples", "events", "refused" };
 	struct wall t;
 
 	if (c == 'l') {
 		if (pick_link(&x->pick, value) == 0)
 			return 0;
 		fprintf(stderr, ME "--link '%s' is neither AGENT/LINK nor 'all'\n", value);
+	} else if (c == 'g') {
+		if (pick_agent(&x->pick, value) == 0)
+			return 0;
+		fprintf(stderr, ME "--agent '%s' is no id\n", value);
+	} else if (c == 'w') {
+		for (x->what = SAMPLES; x->what <= REFUSED; x->what++)
+			if (strcmp(value, words[x->what]) == 0)
+				return 0;
+		fprintf(stderr, ME "--what '%s' is neither samples, events nor refused\n", value);
 	} else if (c == 'f') {
 		x->json = strcmp(value, "json") == 0;
 		if (x->json || strcmp(value, "csv") == 0)
@@ -171,6 +201,7 @@ journal_export(const struct journal_place *p, struct disk *disk, int argc, char 
 	static const struct option longopts[] = {
 		{ "link", required_argument, NULL, 'l' }, { "format", required_argument, NULL, 'f' },
 		{ "from", required_argument, NULL, 'a' }, { "to", required_argument, NULL, 'b' },
+		{ "agent", required_argument, NULL, 'g' }, { "what", required_argument, NULL, 'w' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct export x = { .from_ns = 0, .to_ns = INT64_MAX };

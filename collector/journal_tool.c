@@ -376,8 +376,8 @@ journal_tool(const struct journal_place *p, int argc, char **argv)
 	if (r == JOURNAL_USAGE)
 		fputs("usage: linkwatch-collector [-c FILE] journal verify [--head HASH@SEQ]...\n"
 		      "       linkwatch-collector [-c FILE] journal stat [--types]\n"
-		      "       linkwatch-collector [-c FILE] journal export --link AGENT/LINK|all... [--from T] [--to T]\n"
-		      "           [--format csv|json]\n"
+		      "       linkwatch-collector [-c FILE] journal export --link AGENT/LINK|all... [--agent AGENT]... [--from T]\n"
+		      "           [--to T] [--what samples|events|refused] [--format csv|json]\n"
 		      "  T: 2026-01-15T08:31:07+08:00, 2026-01-15 08:31 (UTC+8), -2h, now, or seconds since 1970\n"
 		      "  --journal DIR  that journal, such as a copy, instead of the collector's\n", stderr);
 	return r;

@@ -4,7 +4,8 @@
  *   verify [--head HASH@SEQ]...   walks everything: checksums, chain, numbers, what retention took, how
  *                                 far readers were; and whether record SEQ still has that hash
  *   stat [--types]                where it stands, its head, its readers; --types counts the records
- *   export --link ID...           samples, as CSV or JSON lines, to standard output
+ *   export --link ID...           samples, as CSV or JSON lines, to standard output; --what events: gaps,
+ *                                 sessions, refusals; --what refused: the samples of refused batches
  *
  * Reads only; a collector may be running.
  */

@@ -38,10 +38,21 @@ walk_batch(const struct stored *from, const Linkwatch__Pb__Batch *b, const struc
 }
 
 int
+stored_walk_batch(const struct stored *from, const uint8_t *packed, size_t len, const struct pick *pick,
+    const struct stored_fns *fns)
+{
+	Linkwatch__Pb__Batch *b = batch_unpack(packed, len);
+	int r = b != NULL ? walk_batch(from, b, pick, fns) : -EBADMSG;
+
+	if (b != NULL)
+		linkwatch__pb__batch__free_unpacked(b, NULL);
+	return r;
+}
+
+int
 stored_walk(const struct journal_record *rec, const struct pick *pick, const struct stored_fns *fns)
 {
 	Linkwatch__Pb__StoredBatch *sb = linkwatch__pb__stored_batch__unpack(NULL, rec->len, rec->data);
-	Linkwatch__Pb__Batch *b = NULL;
 	struct stored from = { .seq = rec->seq };
 	int r = -EBADMSG;
 
@@ -52,11 +63,8 @@ stored_walk(const struct journal_record *rec, const struct pick *pick, const str
 		goto out;
 	from.agent = sb->agent;
 	from.received_ns = sb->received_ns;
-	b = batch_unpack(sb->batch.data, sb->batch.len);
-	r = b != NULL ? walk_batch(&from, b, pick, fns) : -EBADMSG;
+	r = stored_walk_batch(&from, sb->batch.data, sb->batch.len, pick, fns);
 out:
-	if (b != NULL)
-		linkwatch__pb__batch__free_unpacked(b, NULL);
 	if (sb != NULL)
 		linkwatch__pb__stored_batch__free_unpacked(sb, NULL);
 	return r;

@@ -27,6 +27,9 @@ struct stored_fns {
 
 /* Calls back for what a JREC_BATCH holds of the picked links, and its gaps. 0, or -EBADMSG: it is not sound. */
 int stored_walk(const struct journal_record *, const struct pick *, const struct stored_fns *);
+/* The same for a batch as the agent packed it, which is not in such a record. */
+int stored_walk_batch(const struct stored *, const uint8_t *packed, size_t len, const struct pick *,
+    const struct stored_fns *);
 
 /*
  * CSV (RFC 4180, but lines end with LF), one sample a line:

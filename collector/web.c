@@ -43,6 +43,7 @@ const struct web_route web_routes[] = {
 	{ WEB_GET, "agent/*", ROUTE_OWN, web_page_shell, "*", NULL },
 	{ WEB_GET, "chains", ROUTE_SHARED, web_page_shell, "*", NULL },
 	{ WEB_GET, "matrix", ROUTE_SHARED, web_page_shell, "*", NULL },
+	{ WEB_GET, "admin", ROUTE_ADMIN, web_page_shell, "*", NULL },
 	{ WEB_GET, "login", ROUTE_OPEN, web_page_login, "next", NULL },
 	{ WEB_POST, "login", ROUTE_OPEN, web_login, NULL, "user password next" },
 	{ WEB_POST, "logout", ROUTE_SHARED, web_logout, NULL, NULL },

@@ -4,14 +4,15 @@
  *   status              {"version","now","ingest":{"silent","last","trouble"?},"alertd":{"up","configured",
  *                       "status":{...}|null},"links","links_seen"}; alertd's own status as control.h says
  *   links               ?agent=ID (of one agent) &curve=0 (without curves): {"now","links":[LINK...],"vendors":[
- *                       {"id","code","name_zh","name_en"}...],"chains":[{"id","name_zh","name_en"}...]}
- *   link/AGENT/LINK     {"link":LINK,"peers":[{"agent","link","name_zh","name_en"}],"vendors":[...],
+ *                       {"id","code","name_zh","name_en"}...],"zones":[{"id","name_zh","name_en"}...] (those with a
+ *                       name),"chains":[{"id","name_zh","name_en"}...]}
+ *   link/AGENT/LINK     {"link":LINK,"peers":[{"agent","link","name_zh","name_en"}],"vendors":[...],"zones":[...],
  *                       "alertd":{...}|null}; peers: other links to the same target; alertd: the data of its link.show
  *   graph-address/AGENT/LINK  parameters of graphs, days=1..400 (90): {"path":"/shared/...","expires":S}, an address
  *                       of this one picture that opens without log-in, see web_graph_address.c
  *   series/AGENT/LINK   ?from=&to=&resolution=&cf=AVERAGE|MAX: rows of the RRD file, see graph_worker.h
- *   agents              {"agents":[AGENT...],"vendors":[...]}
- *   incidents           {"up":BOOL,"incidents":[INCIDENT...],"vendors":[...]}, newest first
+ *   agents              {"agents":[AGENT...],"vendors":[...],"zones":[...]}
+ *   incidents           {"up":BOOL,"incidents":[INCIDENT...],"vendors":[...],"zones":[...]}, newest first
  *   incident/N          the data of alertd's incident.show; 503 while it is away
  *   POST incident/N/ACT ACT one of ack, note, set, grade, hold, resume, close, reopen, cancel; form: note, eta, version,
  *                       cause, root-cause, responsible, measure, grade-final; X-CSRF-Token; role operator.  A vendor may
@@ -59,6 +60,27 @@ vendors_of(struct web_req *q)
 			json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:s}", "id",
 			    p->vendor[i]->id, "code", p->vendor[i]->code, "name_zh",
 			    p->vendor[i]->name_zh, "name_en", p->vendor[i]->name_en));
+	return list;
+}
+
+/* The names of the zones in which something stands that the asker may see. */
+static json_t *
+zones_of(const struct web_req *q)
+{
+	const Linkwatch__Pb__Plan *p = live_current_plan(q->web->live);
+	json_t *list = json_array();
+
+	for (size_t i = 0; p != NULL && i < p->n_zone; i++) {
+		bool sees = *q->who.vendor == '\0';
+
+		for (size_t k = 0; k < p->n_link && !sees; k++)
+			sees = strcmp(p->link[k]->zone, p->zone[i]->id) == 0 && web_sees(&q->who, p->link[k]->vendor);
+		for (size_t k = 0; k < p->n_agent && !sees; k++)
+			sees = strcmp(p->agent[k]->zone, p->zone[i]->id) == 0 && web_sees(&q->who, p->agent[k]->vendor);
+		if (sees)
+			json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "id", p->zone[i]->id, "name_zh",
+			    p->zone[i]->name_zh, "name_en", p->zone[i]->name_en));
+	}
 	return list;
 }
 
@@ -119,8 +141,8 @@ web_api_links(struct web_req *q)
 	for (size_t i = 0; i < n; i++)
 		if (web_sees(&q->who, v[i].conf->vendor) && (agent == NULL || strcmp(v[i].conf->agent, agent) == 0))
 			json_array_append_new(list, link_of(q, &v[i], curve != 0));
-	web_answer_json(q, 200, json_pack("{s:f,s:o,s:o,s:o}", "now", now_s(q->web), "links", list,
-	    "vendors", vendors_of(q), "chains", chains_of(q)));
+	web_answer_json(q, 200, json_pack("{s:f,s:o,s:o,s:o,s:o}", "now", now_s(q->web), "links", list,
+	    "vendors", vendors_of(q), "zones", zones_of(q), "chains", chains_of(q)));
 }
 
 static void
@@ -132,8 +154,9 @@ answer_link(struct web_req *q, json_t *verdict)
 		web_fail(q, 404, "not-found", "计划中没有这条链路", "the plan has no such link");
 		return;
 	}
-	web_answer_json(q, 200, json_pack("{s:f,s:o,s:o,s:o,s:O?}", "now", now_s(q->web), "link",
-	    link_of(q, k, true), "peers", wish_peers(q, k), "vendors", vendors_of(q), "alertd", verdict));
+	web_answer_json(q, 200, json_pack("{s:f,s:o,s:o,s:o,s:o,s:O?}", "now", now_s(q->web), "link",
+	    link_of(q, k, true), "peers", wish_peers(q, k), "vendors", vendors_of(q), "zones", zones_of(q),
+	    "alertd", verdict));
 }
 
 static void
@@ -166,8 +189,8 @@ web_api_agents(struct web_req *q)
 	for (size_t i = 0; i < n; i++)
 		if (web_sees(&q->who, v[i].conf->vendor))
 			json_array_append_new(list, web_json_agent(q->web, &v[i]));
-	web_answer_json(q, 200, json_pack("{s:f,s:o,s:o}", "now", now_s(q->web), "agents", list,
-	    "vendors", vendors_of(q)));
+	web_answer_json(q, 200, json_pack("{s:f,s:o,s:o,s:o}", "now", now_s(q->web), "agents", list,
+	    "vendors", vendors_of(q), "zones", zones_of(q)));
 }
 
 static int
@@ -196,8 +219,8 @@ web_api_incidents(struct web_req *q)
 		if (web_scope_has_incident(scope, v[i]))
 			json_array_append_new(list, web_scope_incident(q->web, scope, v[i]));
 	free(v);
-	web_answer_json(q, 200, json_pack("{s:f,s:b,s:o,s:o}", "now", now_s(q->web), "up",
-	    alertd_is_up(q->web->alertd), "incidents", list, "vendors", vendors_of(q)));
+	web_answer_json(q, 200, json_pack("{s:f,s:b,s:o,s:o,s:o}", "now", now_s(q->web), "up",
+	    alertd_is_up(q->web->alertd), "incidents", list, "vendors", vendors_of(q), "zones", zones_of(q)));
 }
 
 /* The HTTP status for an error word of control.h. */

@@ -37,7 +37,7 @@ static const struct conf_key listen_keys[] = {
 	  .max = 100000, .help = "Connections at a time; beyond it new ones are closed at once." },
 	{ .name = "handshakes", .type = CONF_INT, .offset = L(handshakes), .def = "16", .min = 1, .max = 4096,
 	  .help = "Connections that shake hands at a time; who comes beyond waits, in turn by address." },
-	{ .name = "waiting", .type = CONF_INT, .offset = L(waiting), .def = "4096", .min = 1, .max = 100000,
+	{ .name = "waiting", .type = CONF_INT, .offset = L(waiting), .def = "16384", .min = 1, .max = 100000,
 	  .help = "Connections that may wait for that; beyond it the address with the most loses its newest." },
 	{ .name = NULL },
 };

@@ -63,6 +63,16 @@ static const struct conf_key agent_keys[] = {
 	{ .name = NULL },
 };
 
+static const struct conf_key zone_keys[] = {
+	ROW(links_zone, id, .name = "id", .type = CONF_ID, .flags = CONF_REQUIRED | CONF_UNIQUE,
+	    .help = "The id that agents and links name."),
+	ROW(links_zone, name, .name = "name", .type = CONF_STR, .min = 1, .max = 64,
+	    .help = "Chinese name; the id if left out."),
+	ROW(links_zone, name_en, .name = "name_en", .type = CONF_STR, .min = 1, .max = 64,
+	    .help = "English name; the id if left out."),
+	{ .name = NULL },
+};
+
 static const struct conf_key chain_keys[] = {
 	ROW(links_chain, id, .name = "id", .type = CONF_ID, .flags = CONF_REQUIRED | CONF_UNIQUE,
 	    .help = "The id that links name."),
@@ -221,6 +231,15 @@ check_agent(void *obj, const struct conf_scope *scope)
 
 	check_text(scope, "name", a->name);
 	check_text(scope, "name_en", a->name_en);
+}
+
+static void
+check_zone(void *obj, const struct conf_scope *scope)
+{
+	const struct links_zone *z = obj;
+
+	check_text(scope, "name", z->name);
+	check_text(scope, "name_en", z->name_en);
 }
 
 static void
@@ -647,15 +666,17 @@ check_file(void *obj, const struct conf_scope *scope)
 	struct links_conf *c = obj;
 	const struct links_agent *a = c->agents.v;
 	const struct links_link *l = c->links.v;
-	struct index vendors, agents, chains;
+	struct index vendors, zones, agents, chains;
 
 	if (is_too_large(scope, "vendors", &c->vendors, OTHERS_MAX) ||
+	    is_too_large(scope, "zones", &c->zones, OTHERS_MAX) ||
 	    is_too_large(scope, "agents", &c->agents, OTHERS_MAX) ||
 	    is_too_large(scope, "chains", &c->chains, OTHERS_MAX) ||
 	    is_too_large(scope, "links", &c->links, LINKS_MAX))
 		return;
 	vendors = index_new(&c->vendors, sizeof(struct links_vendor),
 	    offsetof(struct links_vendor, id));
+	zones = index_new(&c->zones, sizeof(struct links_zone), offsetof(struct links_zone, id));
 	agents = index_new(&c->agents, sizeof(*a), offsetof(struct links_agent, id));
 	chains = index_new(&c->chains, sizeof(struct links_chain),
 	    offsetof(struct links_chain, id));
@@ -663,17 +684,22 @@ check_file(void *obj, const struct conf_scope *scope)
 		struct conf_scope item = conf_scope_item(scope, "agents", i);
 
 		check_reference(&vendors, &item, "agent", a[i].id, "vendor", a[i].vendor);
+		if (c->zones.n > 0)
+			check_reference(&zones, &item, "agent", a[i].id, "zone", a[i].zone);
 	}
 	for (size_t i = 0; i < c->links.n; i++) {
 		struct conf_scope item = conf_scope_item(scope, "links", i);
 
 		check_reference(&agents, &item, "link", l[i].id, "agent", l[i].agent);
 		check_reference(&vendors, &item, "link", l[i].id, "vendor", l[i].vendor);
+		if (c->zones.n > 0)
+			check_reference(&zones, &item, "link", l[i].id, "zone", l[i].zone);
 		check_reference(&chains, &item, "link", l[i].id, "chain", l[i].chain);
 	}
 	check_twice(scope, &c->links);
 	links_check_pairs(scope, &c->links);
 	index_free(&vendors);
+	index_free(&zones);
 	index_free(&agents);
 	index_free(&chains);
 }
@@ -684,6 +710,7 @@ check_file(void *obj, const struct conf_scope *scope)
 		.where = offsetof(struct type, where), .check = func                               \
 	}
 SCHEMA(vendor_schema, "vendor", links_vendor, vendor_keys, check_vendor);
+SCHEMA(zone_schema, "zone", links_zone, zone_keys, check_zone);
 SCHEMA(agent_schema, "agent", links_agent, agent_keys, check_agent);
 SCHEMA(chain_schema, "chain", links_chain, chain_keys, check_chain);
 SCHEMA(link_schema, "link", links_link, link_keys, check_link);
@@ -691,6 +718,8 @@ SCHEMA(link_schema, "link", links_link, link_keys, check_link);
 static const struct conf_key file_keys[] = {
 	ROW(links_conf, vendors, .name = "vendors", .type = CONF_MAP_LIST, .flags = CONF_REQUIRED,
 	    .sub = &vendor_schema, .help = "The cloud providers under supervision."),
+	ROW(links_conf, zones, .name = "zones", .type = CONF_MAP_LIST, .sub = &zone_schema,
+	    .help = "Names of zones; when it stands, every zone must be in it."),
 	ROW(links_conf, agents, .name = "agents", .type = CONF_MAP_LIST, .flags = CONF_REQUIRED,
 	    .sub = &agent_schema, .help = "The hosts that measure."),
 	ROW(links_conf, chains, .name = "chains", .type = CONF_MAP_LIST, .sub = &chain_schema,

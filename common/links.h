@@ -1,10 +1,11 @@
 /*
- * links.h - links.yaml: vendors, agents, links and chains (pure but for the file read).
+ * links.h - links.yaml: vendors, zones, agents, links and chains (pure but for the file read).
  *
  * The collector reads it and turns it into a Plan; linkctl checks it.  The
  * manual is linkwatch-links(5), the schema table in links.c names every key:
  *
  *   vendors:  [{id, code, code_en, name, name_en}]
+ *   zones:    [{id, name, name_en}]
  *   agents:   [{id, vendor, zone, name, name_en}]
  *   chains:   [{id, name, name_en}]
  *   links:    [{id, agent, probe, target, port, step, count, timeout, size, family, source,

@@ -16,6 +16,11 @@ struct links_agent {
 	char *id, *vendor, *zone, *name, *name_en;
 };
 
+struct links_zone {
+	struct conf_where where;
+	char *id, *name, *name_en;
+};
+
 struct links_chain {
 	struct conf_where where;
 	char *id, *name, *name_en;
@@ -55,7 +60,7 @@ struct links_link {
 };
 
 struct links_conf {
-	struct conf_list vendors, agents, chains, links;
+	struct conf_list vendors, zones, agents, chains, links;
 };
 
 /* Reports what `reverse` may not name, and sets reverse_of of both links of each pair. */

@@ -187,6 +187,7 @@ fill_names(Linkwatch__Pb__Plan *plan, const struct links_conf *c, struct texts *
 	const struct links_vendor *v = c->vendors.v;
 	const struct links_agent *a = c->agents.v;
 	const struct links_chain *ch = c->chains.v;
+	const struct links_zone *z = c->zones.v;
 
 	for (size_t i = 0; i < plan->n_vendor; i++) {
 		Linkwatch__Pb__Vendor *p = plan->vendor[i];
@@ -211,6 +212,11 @@ fill_names(Linkwatch__Pb__Plan *plan, const struct links_conf *c, struct texts *
 		plan->chain[i]->name_zh = either(ch[i].name, ch[i].id);
 		plan->chain[i]->name_en = either(ch[i].name_en, ch[i].id);
 	}
+	for (size_t i = 0; i < plan->n_zone; i++) {
+		plan->zone[i]->id = z[i].id;
+		plan->zone[i]->name_zh = either(z[i].name, z[i].id);
+		plan->zone[i]->name_en = either(z[i].name_en, z[i].id);
+	}
 }
 
 /* An array of n pointers to n messages of size bytes in one block; free() frees both. */
@@ -231,6 +237,7 @@ static void init_link(void *p) { linkwatch__pb__link__init(p); }
 static void init_vendor(void *p) { linkwatch__pb__vendor__init(p); }
 static void init_agent(void *p) { linkwatch__pb__agent_info__init(p); }
 static void init_chain(void *p) { linkwatch__pb__chain__init(p); }
+static void init_zone(void *p) { linkwatch__pb__zone__init(p); }
 
 /*
  * A copy of plan that owns all it names, with its revision: the first bytes of
@@ -276,6 +283,8 @@ plan_of(const struct links_conf *c, size_t *size)
 	plan.agent = messages(c->agents.n, sizeof(**plan.agent), init_agent);
 	plan.n_chain = c->chains.n;
 	plan.chain = messages(c->chains.n, sizeof(**plan.chain), init_chain);
+	plan.n_zone = c->zones.n;
+	plan.zone = messages(c->zones.n, sizeof(**plan.zone), init_zone);
 	for (size_t i = 0; i < plan.n_link; i++)
 		fill_link(plan.link[i], &l[i], agent_of(c, l[i].agent), &t);
 	fill_names(&plan, c, &t);
@@ -286,6 +295,7 @@ plan_of(const struct links_conf *c, size_t *size)
 	free(plan.vendor);
 	free(plan.agent);
 	free(plan.chain);
+	free(plan.zone);
 	texts_free(&t);
 	return out;
 }

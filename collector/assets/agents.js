@@ -1,5 +1,5 @@
 // agents.js - the agents and how well they are; the page of one.
-import { t, named, vendorName } from './text.js';
+import { t, named, vendorName, zoneName } from './text.js';
 import { el, api, body, ago, ms, duration, stamp, emptyState, stateBadge } from './ui.js';
 import { incidentRow, isOpen, byUrgency, rank, keyOf, where, figures as linkFigures } from './wall.js';
 
@@ -48,12 +48,12 @@ function figures(h)
 const kind = (i) => i === 4 ? 'version' : i === 11 ? 'error' : i > 4 ? 'num' : null;
 
 // The list: one row an agent, the sick ones first.
-function row(a, now, vendors)
+function row(a, now, vendors, zones)
 {
 	const cells = [
 		[level(a)],
 		[el('a', { href: '/agent/' + a.agent }, named(a, 'name')), el('small', { class: 'muted id' }, a.agent)],
-		[vendorName(vendors, a.vendor)], [a.zone], [a.version || '—'], [ago(now, a.last_batch)],
+		[vendorName(vendors, a.vendor)], [zoneName(zones, a.zone)], [a.version || '—'], [ago(now, a.last_batch)],
 		[String(a.links), a.refused_links ? el('small', { class: 'warn' }, ' ! ' + t('refused') + ' ' + a.refused_links) : null],
 		[String(a.spool_batches)], [String(a.spool_dropped), a.spool_dropped > 0],
 		[a.clock_offset_ms === null ? '—' : ms(a.clock_offset_ms), Math.abs(a.clock_offset_ms) > OFFSET_MS],
@@ -87,7 +87,7 @@ export function agentsPage(main)
 				: el('table', { class: 'list' }, el('thead', {}, el('tr', {},
 					...heads.map((h, i) => el('th', { scope: 'col', class: kind(i) }, t(h))))),
 				el('tbody', {}, ...data.agents.sort((a, b) => sickness(a) - sickness(b))
-					.map((a) => row(a, data.now, data.vendors)))));
+					.map((a) => row(a, data.now, data.vendors, data.zones)))));
 			if (focus)
 				table.querySelector('[href="' + focus + '"]')?.focus();
 		} catch (e) {
@@ -121,10 +121,12 @@ function bigFacts(a, now)
 function linkRow(l)
 {
 	const f = linkFigures(l);
+	// The columns are RTT and loss; what an SNMP link has instead is named with it.
+	const figure = ([value, label]) => el('td', { class: 'num' }, value, l.probe === 'snmp' ? el('small', { class: 'muted' }, ' ' + label) : null);
 
 	return el('tr', { 'data-state': l.state || 'none' }, el('td', {}, stateBadge(l.state)),
 		el('td', { class: 't' }, el('a', { href: '/link/' + keyOf(l) }, named(l, 'name'))),
-		el('td', {}, where(l)), el('td', {}, l.class), el('td', { class: 'num' }, f[0][0]), el('td', { class: 'num' }, f[1][0]));
+		el('td', {}, where(l)), el('td', {}, l.class), figure(f[0]), figure(f[1]));
 }
 
 export function agentPage(main)
@@ -136,7 +138,7 @@ export function agentPage(main)
 
 	document.title = body.a + ' - ' + t('product');
 	main.append(head, el('section', { class: 'card' }, big), el('div', { class: 'columns' }, el('div', {}, card('linksOfAgent', list)),
-		el('div', {}, card('agentIncidents', troubles), card('facts', facts), card('health', says))));
+		el('div', {}, card('agentIncidents', troubles), card('agentFacts', facts), card('health', says))));
 
 	function fill(a, data, links, incidents)
 	{
@@ -144,7 +146,7 @@ export function agentPage(main)
 			level(a), el('span', { class: 'muted' }, a.agent));
 		document.title = named(a, 'name') + ' - ' + t('product');
 		big.replaceChildren(...bigFacts(a, data.now));
-		facts.replaceChildren(pair(t('vendor'), vendorName(data.vendors, a.vendor)), pair(t('zone'), a.zone || '—'),
+		facts.replaceChildren(pair(t('vendor'), vendorName(data.vendors, a.vendor)), pair(t('zone'), zoneName(data.zones, a.zone) || '—'),
 			pair(t('address'), a.address || '—'), pair(t('version'), a.version || '—'),
 			pair(t('planRevision'), a.health ? a.health.plan_revision : '—'),
 			pair(health(a)[1].slice(2), a.since > 0 ? t('since', stamp(a.since)) : '—'),
@@ -154,7 +156,7 @@ export function agentPage(main)
 		list.replaceChildren(links.length === 0 ? emptyState(t('emptyPlan'), t('emptyPlanHint')) : el('table', { class: 'list' },
 			el('thead', {}, el('tr', {}, ...['state', 'title_link', 'target', 'klass', 'rtt', 'loss'].map((h, i) =>
 				el('th', { scope: 'col', class: i > 3 ? 'num' : null }, t(h))))), el('tbody', {}, ...links.map(linkRow))));
-		troubles.replaceChildren(...(incidents.length ? incidents.map((i) => incidentRow(i, data.now))
+		troubles.replaceChildren(...(incidents.length ? incidents.map((i) => incidentRow(i, data.now, null, data.zones))
 			: [el('p', { class: 'muted' }, t('noIncidents'))]));
 	}
 

@@ -10,9 +10,10 @@ import { incidentsPage, incidentPage } from './incidents.js';
 import { agentsPage, agentPage } from './agents.js';
 import { matrixPage } from './matrix.js';
 import { chainsPage } from './chains.js';
+import { adminPage } from './admin.js';
 
 const pages = { wall: wallPage, link: linkPage, incidents: incidentsPage, incident: incidentPage,
-	agents: agentsPage, agent: agentPage, matrix: matrixPage, chains: chainsPage };
+	agents: agentsPage, agent: agentPage, matrix: matrixPage, chains: chainsPage, admin: adminPage };
 const bell = makeBell();
 const root = document.documentElement;
 
@@ -20,7 +21,7 @@ function navigation()
 {
 	const rows = [['wall', '/', ['wall', 'link']], ['incidents', '/incidents', ['incidents', 'incident']],
 		['chains', '/chains', ['chains']], ['matrix', '/matrix', ['matrix']],
-		['agents', '/agents', ['agents', 'agent']]];
+		['agents', '/agents', ['agents', 'agent']], ...body.role === 'admin' ? [['admin', '/admin', ['admin']]] : []];
 
 	return el('nav', { 'aria-label': t('pages') }, ...rows.map(([key, href, own]) => el('a', {
 		href, 'aria-current': own.includes(body.page) ? 'page' : null, id: 'nav-' + key,

@@ -1,5 +1,5 @@
 // link.js - one link: figures, graphs with zoom, its incidents, why it is in its state.
-import { t, named, word, isEnglish, vendorName } from './text.js';
+import { t, named, word, isEnglish, vendorName, zoneName } from './text.js';
 import { el, api, body, ms, percent, scaled, stamp, dayStamp, ago, setText, setState, stateBadge,
 	duration, isDark, toLogin, emptyState } from './ui.js';
 import { incidentRow } from './wall.js';
@@ -118,7 +118,7 @@ class Graph {
 		this.address = el('div', { class: 'address', hidden: true });
 		this.node = el('figure', { class: 'card graph' }, el('figcaption', {}, title, el('span', { class: 'group' },
 			...['png', 'svg'].map((f) => el('button', { class: 'small', 'data-address': f, title: t('addressHelp'),
-				onclick: () => this.share(f) }, t('copyAddress', f.toUpperCase()))))), this.plot, this.address);
+				onclick: () => this.share(f) }, t('copyAddress', f.toUpperCase()))))), this.address, this.plot);
 		this.img.hidden = true;
 		this.listen();
 	}
@@ -397,11 +397,11 @@ function figuresOf(l, now)
 	return rows.map(([a, b]) => pair(a, b));
 }
 
-function factsOf(l, vendors)
+function factsOf(l, vendors, zones)
 {
 	return [
 		[t('probe'), word(l.probe) + (l.tls ? ' TLS ' : ' ') + l.target + (l.port ? ':' + l.port : '')],
-		[t('agent'), l.agent], [t('vendor'), vendorName(vendors, l.vendor)], [t('zone'), l.zone],
+		[t('agent'), l.agent], [t('vendor'), vendorName(vendors, l.vendor)], [t('zone'), zoneName(zones, l.zone)],
 		[t('klass'), l['class']], [t('chain'), [l.chain, word(l.segment)].filter(Boolean).join(' ')],
 		[t('step'), l.step_ms / 1000 + ' s × ' + l.count],
 	].filter((r) => r[1]).map(([a, b]) => pair(a, b));
@@ -420,7 +420,7 @@ export function linkPage(main)
 	const figures = el('dl', { class: 'facts big' }), facts = el('dl', { class: 'facts' });
 	const why = el('dl', { class: 'facts' }), whyCard = el('section', { class: 'card' }, el('h2', {}, t('whyState')), why);
 	const mine = el('section', { class: 'card strip' }), graphs = el('div', { class: 'graphs' });
-	let link = null, all = [], timer = 0, vendors = [];
+	let link = null, all = [], timer = 0, vendors = [], zones = [];
 	const view = new View(() => draw());
 	const bar = toolbar(view);
 
@@ -454,7 +454,7 @@ export function linkPage(main)
 		setState(badge, link.state);
 		setText(since, link.state && link.since ? t('since', dayStamp(link.since)) : '');
 		figures.replaceChildren(...figuresOf(link, now));
-		facts.replaceChildren(...factsOf(link, vendors));
+		facts.replaceChildren(...factsOf(link, vendors, zones));
 	}
 
 	async function reload()
@@ -471,6 +471,7 @@ export function linkPage(main)
 		const first = link === null, verdict = data.alertd || {};
 
 		vendors = data.vendors;
+		zones = data.zones;
 
 		fill(data.link);
 		whyCard.hidden = !verdict.why || Object.keys(verdict.why).length === 0;
@@ -479,7 +480,7 @@ export function linkPage(main)
 
 		mine.hidden = list.length === 0;
 		mine.replaceChildren(el('h2', {}, t('linkIncidents')),
-			...list.map((i) => incidentRow(i, Date.now() / 1000)));
+			...list.map((i) => incidentRow(i, Date.now() / 1000, null, zones)));
 		if (first) {
 			bar.offer(link, data.peers || []);
 			all = link.graphs.map((k) => new Graph(view, k, t('graph_' + k)));

@@ -3,7 +3,7 @@
 // A row is an agent, a column a target; a target that is itself an agent (links.yaml: reverse) has its agent's
 // name, and the cell shows what either side measures.  Rows and columns are bounded: of a large plan the targets
 // that one agent alone watches are counted in a column of their own, and the filter reaches what is left out.
-import { t, named, word, vendorName } from './text.js';
+import { t, named, word, vendorName, zoneName } from './text.js';
 import { el, api, setText, emptyState, shapes, percent } from './ui.js';
 import { rank, keyOf, collator, figures, STATES } from './wall.js';
 
@@ -31,7 +31,7 @@ export function matrixPage(main)
 	const box = el('div', { class: 'card scroll matrix-box', tabindex: '0', role: 'region', 'aria-label': t('matrix') });
 	const note = el('p', { class: 'muted', role: 'status' });
 	const asked = new URLSearchParams(location.search);
-	let links = new Map(), agents = new Map(), vendors = [], ways = new Map(), wanted = asked.get('vendor') || '';
+	let links = new Map(), agents = new Map(), vendors = [], zones = [], ways = new Map(), wanted = asked.get('vendor') || '';
 
 	document.title = t('matrix') + ' - ' + t('product');
 	main.append(el('div', { class: 'page-head' }, el('h1', {}, t('matrix')), vendor, filter, ill,
@@ -88,7 +88,7 @@ export function matrixPage(main)
 		const words = filter.value.trim().toLowerCase();
 		const list = [...links.values()].filter((l) => (!vendor.value || l.vendor === vendor.value)
 			&& (ill.getAttribute('aria-pressed') !== 'true' || rank(l) < 3)
-			&& (!words || [agentName(l.agent), l.agent, columnName(columnOf(l)), l.target, named(l, 'name'), l.zone]
+			&& (!words || [agentName(l.agent), l.agent, columnName(columnOf(l)), l.target, named(l, 'name'), l.zone, zoneName(zones, l.zone)]
 				.some((s) => s.toLowerCase().includes(words))));
 		const rows = new Map(), seen = new Map();
 
@@ -133,6 +133,7 @@ export function matrixPage(main)
 			links = new Map(data.links.map((l) => [keyOf(l), l]));
 			agents = new Map(list.agents.map((a) => [a.agent, a]));
 			vendors = data.vendors;
+			zones = data.zones;
 			vendor.replaceChildren(el('option', { value: '' }, t('allVendors')),
 				...vendors.map((v) => el('option', { value: v.id, selected: v.id === chosen }, named(v, 'name'))));
 			show();

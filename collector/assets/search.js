@@ -1,5 +1,5 @@
 // search.js - "/" finds links, agents, targets, vendors and incidents by any part of a name, an id or an address.
-import { t, named, word, gradeWord, vendorName } from './text.js';
+import { t, named, word, gradeWord, vendorName, zoneName } from './text.js';
 import { el, api, shapes } from './ui.js';
 
 const EACH = 7;				// results of a kind
@@ -19,12 +19,13 @@ async function gather()
 		const vendor = vendorName(links.vendors, l.vendor);
 
 		add('links', named(l, 'name'), l.agent + '/' + l.link + ' · ' + l.target + ' · ' + vendor,
-			'/link/' + l.agent + '/' + l.link, l.state || 'none', l.name_zh, l.name_en, l.short_zh, l.short_en, l.zone);
+			'/link/' + l.agent + '/' + l.link, l.state || 'none', l.name_zh, l.name_en, l.short_zh, l.short_en, l.zone,
+			zoneName(links.zones, l.zone));
 		targets.set(l.target, (targets.get(l.target) || 0) + 1);
 	}
 	for (const a of agents.agents)
 		add('agents', named(a, 'name'), a.agent + ' · ' + vendorName(agents.vendors, a.vendor) + (a.address ? ' · ' + a.address : ''),
-			'/agent/' + a.agent, null, a.name_zh, a.name_en, a.zone);
+			'/agent/' + a.agent, null, a.name_zh, a.name_en, a.zone, zoneName(agents.zones, a.zone));
 	for (const [target, n] of targets)
 		add('targets', target, t('nLinks', n), '/matrix?q=' + encodeURIComponent(target), null);
 	for (const v of links.vendors)

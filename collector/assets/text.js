@@ -47,6 +47,12 @@ const sentences = {
 	closeWhen: ['办结条件', 'Before it can be closed'],
 	close_recovered: ['探测证明已恢复', 'the probes say it has recovered'], close_fields: ['必填项已填写', 'the fields are filled in'],
 	yes: ['是', 'yes'], notYet: ['否', 'not yet'],
+	admin: ['管理', 'Admin'], adminHelp: ['用户与令牌在主机上用 linkwatch-collector passwd、token 管理',
+		'Users and tokens are changed on the host: linkwatch-collector passwd, token'],
+	sessions: ['会话', 'Sessions'], users: ['用户', 'Users'], tokens: ['令牌', 'Tokens'], account: ['账号', 'account'],
+	role: ['角色', 'role'], loggedIn: ['登录', 'logged in'], lastSeen: ['最近活动', 'last seen'], showOut: ['强制退出', 'End session'],
+	yourSession: ['本会话', 'this session'], token: ['令牌', 'token'], expires: ['有效期至', 'good until'],
+	lastUsed: ['最近使用', 'last used'], expiredAt: ['已于 {0} 过期', 'expired {0}'], none: ['无', 'none'],
 	skip: ['跳到正文', 'Skip to content'],
 	logout: ['退出', 'Log out'],
 	live: ['实时', 'Live'],
@@ -68,11 +74,12 @@ const sentences = {
 		'Add links to links.yaml, then run linkctl reload.'],
 	noSample: ['等待第一个样本', 'Waiting for the first sample'],
 	noSampleHint: ['{0} 条链路已在计划中。探针连上后，第一个样本会在一个步长内出现，约一分钟后可看到图形。',
-		'{0} links are planned. Once the agents connect, the first samples appear within a step, the first graphs within a minute.'],
+		'{0} links are planned. Once the agents connect, the first samples appear within a step, the first graphs within a minute.',
+		'One link is planned. Once its agent connects, the first sample appears within a step, the first graph within a minute.'],
 	openIncidents: ['未办结故障', 'Open incidents'],
 	noIncidents: ['没有未办结的故障', 'No open incidents'],
 	allLinks: ['全部链路', 'All links'],
-	nLinks: ['{0} 条链路', '{0} links'],
+	nLinks: ['{0} 条链路', '{0} links', '1 link'],
 	loss: ['丢包', 'loss'],
 	rtt: ['中位时延', 'median RTT'],
 	minmax: ['最小 / 最大', 'min / max'],
@@ -127,7 +134,7 @@ const sentences = {
 	linkIncidents: ['本链路的故障', 'Incidents of this link'],
 	whyState: ['判定依据', 'Why this state'],
 	figures: ['当前值', 'Now'],
-	facts: ['基本信息', 'About this link'],
+	facts: ['基本信息', 'About this link'], agentFacts: ['基本信息', 'About this agent'],
 	number: ['编号', 'No.'],
 	grade: ['级别', 'grade'],
 	state: ['状态', 'state'],
@@ -169,7 +176,7 @@ const sentences = {
 	version: ['版本', 'version'], address: ['地址', 'address'], lastBatch: ['最近批次', 'last batch'],
 	nlinks: ['链路数', 'links'], refused: ['拒绝', 'refused'], spool: ['待传批次', 'spooled'],
 	dropped: ['丢弃样本', 'dropped'], offset: ['时钟偏差', 'clock offset'], cert: ['证书剩余', 'certificate'],
-	days: ['{0} 天', '{0} days'],
+	days: ['{0} 天', '{0} days', '1 day'],
 	uptime: ['运行时间', 'running for'], planRevision: ['计划版本', 'plan revision'], samples: ['样本数', 'samples'],
 	spooled: ['待传：批次 / 占用 / 上限', 'spooled: batches / bytes / limit'],
 	loopLag: ['最大调度延迟', 'worst loop lag'], lateSends: ['晚发请求', 'late sends'],
@@ -182,7 +189,7 @@ const sentences = {
 	clockJumps: ['时钟跳变', 'clock jumps'], pingMode: ['ICMP 方式', 'ICMP by'], memory: ['内存', 'memory'],
 	ping_raw: ['原始套接字', 'raw socket'], ping_ping: ['ping 套接字', 'ping socket'], ping_none: ['无', 'none'],
 	tlsTime: ['TLS 握手', 'TLS handshake'], certLeft: ['服务证书剩余', 'certificate left'],
-	certPast: ['✖ 已过期 {0} 天', '✖ expired {0} days ago'],
+	certPast: ['✖ 已过期 {0} 天', '✖ expired {0} days ago', '✖ expired 1 day ago'],
 	noAgents: ['计划中还没有探针。', 'The plan has no agents yet.'],
 	recipient: ['对象', 'to'], channel: ['渠道', 'channel'], body: ['内容', 'text'], at: ['时间', 'time'],
 	actor: ['人员', 'by'], attempts: ['次数', 'tries'],
@@ -196,7 +203,7 @@ const sentences = {
 export function t(key, ...args)
 {
 	const row = sentences[key];
-	let s = row ? row[lang] : key;
+	let s = row ? row[lang && row[2] && Number(args[0]) === 1 ? 2 : lang] : key;		// English of one, where it differs
 
 	args.forEach((v, i) => { s = s.replace('{' + i + '}', v); });
 	return s;
@@ -214,6 +221,9 @@ export function named(o, field)
 
 // The name of a vendor out of the list that an answer carries.
 export const vendorName = (list, id) => named((list || []).find((v) => v.id === id) || {}, 'name') || id;
+
+// The name of a zone out of such a list; one that links.yaml does not name is its id.
+export const zoneName = (list, id) => named((list || []).find((z) => z.id === id) || {}, 'name') || id;
 
 const words = {
 	up: ['正常', 'UP'], degraded: ['劣化', 'DEGRADED'], down: ['中断', 'DOWN'],

@@ -2,7 +2,7 @@
 //
 // Few links stand as tiles with figures and curve.  Many (more than TILES_ALL) stand as one small cell each, and
 // the worst of them once more as tiles above, so that what the browser has to lay out stays bounded at thousands.
-import { t, named, word, gradeWord, located, vendorName } from './text.js';
+import { t, named, word, gradeWord, located, vendorName, zoneName } from './text.js';
 import { el, api, ms, percent, scaled, setText, setState, stateBadge, duration, ago, shortStamp,
 	emptyState, shapes } from './ui.js';
 
@@ -149,9 +149,9 @@ function fillCell(x, isNamed, now)
 	x.cell.textContent = shapes[state] + (isNamed ? ' ' + named(l, 'name') : '');
 }
 
-const place = (i) => located(i.located) || (i.segment === 'none' ? '' : word(i.segment)) || i.zone || '';
+const place = (i, zones) => located(i.located) || (i.segment === 'none' ? '' : word(i.segment)) || zoneName(zones, i.zone) || '';
 
-export function incidentRow(i, now, vendors)
+export function incidentRow(i, now, vendors, zones)
 {
 	const age = (i.recovered || i.closed || now) - i.first_fail;
 
@@ -159,7 +159,7 @@ export function incidentRow(i, now, vendors)
 		'data-istate': i.state },
 		el('span', { class: 'grade' }, gradeWord(i.grade)),
 		el('span', { class: 'what' }, named(i, 'title')),
-		el('span', { class: 'place' }, place(i)),
+		el('span', { class: 'place' }, place(i, zones)),
 		el('span', { class: 'who' }, [vendors ? vendorName(vendors, i.vendor) : '', i.handler].filter(Boolean).join(' · ')),
 		el('span', { class: 'istate' }, word(i.state)),
 		el('span', { class: 'lasted' }, duration(age)));
@@ -197,7 +197,7 @@ export function wallPage(main)
 	const summary = el('section', { class: 'summary', 'aria-label': t('filter') });
 	const wall = el('div', { class: 'wall', id: 'wall' }), ill = el('div', { class: 'tiles' });
 	const top = el('section', { class: 'worst', hidden: true }, el('h2', {}, t('worstLinks')), ill);
-	let groups = [], filter = '', vendors = [], alertdUp = true, loaded = false, stripShown = '';
+	let groups = [], filter = '', vendors = [], zones = [], alertdUp = true, loaded = false, stripShown = '';
 
 	document.title = t('wall') + ' - ' + t('product');
 	main.append(summary, strip, top, wall);
@@ -240,7 +240,7 @@ export function wallPage(main)
 	}
 
 	const isDense = () => links.size > TILES_ALL;
-	const owner = (l) => isDense() ? [vendorName(vendors, l.vendor), l.zone].filter(Boolean).join(' ') : '';
+	const owner = (l) => isDense() ? [vendorName(vendors, l.vendor), zoneName(zones, l.zone)].filter(Boolean).join(' ') : '';
 	const refill = (x, now) => fillTile(x, now, owner(x.link));
 
 	// Puts nodes into a box, unless they stand there in this order; who has the focus keeps it.
@@ -267,7 +267,7 @@ export function wallPage(main)
 	{
 		const list = z.list.slice().sort(worse), isNamed = links.size <= NAMED_ALL;
 
-		z.head.replaceChildren(el('span', { class: 'zone-name' }, z.zone || t('noZone')), alone ? '' : tallyOf(z.list, !isDense() || isNamed));
+		z.head.replaceChildren(el('span', { class: 'zone-name' }, zoneName(zones, z.zone) || t('noZone')), alone ? '' : tallyOf(z.list, !isDense() || isNamed));
 		if (isDense())
 			list.forEach((x) => fillCell(x, isNamed, now));
 		else
@@ -331,6 +331,7 @@ export function wallPage(main)
 			.sort((a, b) => collator.compare(a[0], b[0]));
 
 		vendors = data.vendors;
+		zones = data.zones;
 		links.clear();
 		sorted.forEach(([, l], order) => {
 			const x = { link: l, order, curve: (l.curve || []).slice(-CURVE) };
@@ -358,7 +359,7 @@ export function wallPage(main)
 	{
 		const now = Date.now() / 1000;
 		const open = [...incidents.values()].filter(isOpen).sort(byUrgency), shown = open.slice(0, INCIDENTS);
-		const rows = shown.map((i) => incidentRow(i, now, vendors)), text = rows.map((r) => r.outerHTML).join('') + open.length;
+		const rows = shown.map((i) => incidentRow(i, now, vendors, zones)), text = rows.map((r) => r.outerHTML).join('') + open.length;
 
 		strip.hidden = !alertdUp || !loaded;
 		if (text === stripShown || strip.contains(document.activeElement))

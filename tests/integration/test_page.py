@@ -22,6 +22,8 @@ def page_of_the_whole_stack(lab):
     stack.links['vendors'].append({'id': 'cloud-b', 'code': 'B云', 'code_en': 'B', 'name_en': 'Delta Computing Network',
                                    'name': '长三角一体化示范区算力网络调度中心云平台'})
     stack.links['agents'][1].update({'vendor': 'cloud-b', 'zone': 'xuhui', 'name': '徐汇a2'})
+    stack.links['zones'] = [{'id': 'pudong', 'name': '浦东', 'name_en': 'Pudong'},
+                            {'id': 'xuhui', 'name': '徐汇', 'name_en': 'Xuhui'}]
     stack.links['chains'].append({'id': 'permits', 'name': '一网通办', 'name_en': 'Permits online'})
     icmp = {'probe': 'icmp', 'count': 5, 'timeout': '400ms'}
     stack.link('minhang', target='10.200.1.3', **icmp)

@@ -37,7 +37,7 @@ FOREIGN_WORDS = ("cloud-b", "xuhui-1", "B云", "乙云", "Cloud B")
 #   own     his; what another vendor owns is 404 (by path) or not in it (lists)
 VENDOR = {
     "get /": "shared", "get /incidents": "shared", "get /agents": "shared", "get /incident/{number}": "shared",
-    "get /agent/{agent}": "own", "get /chains": "shared", "get /matrix": "shared",
+    "get /agent/{agent}": "own", "get /chains": "shared", "get /matrix": "shared", "get /admin": "none",
     "get /link/{agent}/{link}": "own", "get /login": "open", "post /login": "open", "post /logout": "shared",
     "get /assets/{name}": "open", "get /favicon.ico": "open", "get /healthz": "open", "get /metrics": "none",
     "get /graph/{agent}/{link}": "own", "get /shared/{agent}/{link}": "open",
@@ -180,6 +180,7 @@ class Tests:
         check(sum(status["alertd"]["status"]["links"].values()) == self.his, "%r" % status)
         links = json.loads(self.li.ask("GET", "/api/links")[2])
         check(len(links["links"]) == self.his and [v["id"] for v in links["vendors"]] == ["cloud-a"], "links")
+        check([z["id"] for z in links["zones"]] == ["pudong"], "zones: %r" % links["zones"])
         shown = json.loads(self.li.ask("GET", "/api/incident/%d" % self.number["cloud-a"])[2])
         check(shown["messages"] == [] and shown["incident"]["told"] == [], "whom the supervisor told")
         check(len(json.loads(self.admin.ask("GET", "/api/links")[2])["links"]) == self.all, "all links")

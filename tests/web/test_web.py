@@ -9,13 +9,16 @@ LINKWATCH_INCIDENT=1 makes its absence a failure; LINKWATCH_MEND is a command th
 its fault, and then it is handled to its end.  Ends with "N passed, N failed".
 """
 import argparse
+import http.client
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
 import traceback
+import urllib.parse
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -132,6 +135,8 @@ class Tests:
         check("<b>转义</b>" in self.text("#wall"), "a name with markup is not shown as text")
         check(self.b.run("return document.querySelectorAll('#wall b b, #wall script').length") == 0,
               "a name became markup")
+        zones = self.b.run("return [...document.querySelectorAll('.zone-name')].map(e => e.innerText)")
+        check(zones and set(zones) <= {"浦东", "徐汇"}, "zones without their names: %r" % zones)
 
     def test_05_filter_by_state(self):
         total = self.b.run("return document.querySelectorAll('.tile').length")
@@ -243,7 +248,7 @@ class Tests:
             last = self.b.wait(shown + " !== %s && i[0].src" % json.dumps(last), "another picture by " + what)
             check(word in self.b.url() and self.b.run("return document.querySelector(arguments[0]).ariaPressed", what) == "true",
                   "%s is not in %s" % (word, self.b.url()))
-            self.shot("link-zh-" + word.split("=")[0])
+            self.shot("link-zh-" + word.split("=")[0], ".webp")
         check("before" not in self.b.url(), "the week before and another link at once")
         self.b.go(self.url + "/link/pudong-1/access?span=86400")
         self.b.wait(shown, "the graphs")
@@ -253,7 +258,7 @@ class Tests:
         self.b.key("r")
         self.b.wait(shown + " !== %s" % json.dumps(last), "both ways")
         check("reverse=1" in self.b.url(), "the address does not hold both ways")
-        self.shot("link-zh-reverse")
+        self.shot("link-zh-reverse", ".webp")
         self.b.click("[data-address='png']")
         address = self.b.wait("const i = document.querySelector('.address input'); return i && i.value", "the address")
         check(address.startswith(self.url + "/shared/pudong-1/way-there?") and "reverse=1" in address, "an odd address: " + address)
@@ -382,7 +387,7 @@ class Tests:
         self.b.go(self.url + "/link/" + link)
         self.wait_graphs()
         check(int(self.b.run("return document.querySelector('.plot img').dataset.marks")) > 0, "no mark on " + link)
-        self.shot("link-zh-incident")
+        self.shot("link-zh-incident", ".webp")
         self.b.go(self.url + "/incidents")
 
     def act(self, name, state=None):
@@ -466,6 +471,9 @@ class Tests:
         self.b.wait("return document.documentElement.lang === 'en' && document.querySelector('.tile')", "English")
         text = self.text("#top")
         check("Wall" in text and "Incidents" in text, "not in English: " + text)
+        counts = self.b.run("return import(document.querySelector('script[type=module]').src.replace(/[^/]*$/, 'text.js'))"
+                            ".then(m => [m.t('nLinks', 1), m.t('nLinks', 2), m.t('days', 1), m.t('days', 21)])")
+        check(counts == ["1 link", "2 links", "1 day", "21 days"], "the English of one: %r" % counts)
         self.b.go(self.url + self.link)
         self.wait_graphs()
         check("Round-trip" in self.text("#main"), "the link page is not in English")
@@ -584,6 +592,41 @@ class Tests:
         self.b.wait("return location.pathname === '/login'", "the log-in page")
         self.b.go(self.url + "/incidents")
         check("/login" in self.b.url(), "still logged in")
+
+
+    def test_19_admin(self):
+        """Who is in and who may come in, for administrators alone; one who is shown out is out."""
+        if not self.own:
+            return
+        check(self.b.run("return document.getElementById('nav-admin')") is None, "an operator is offered the page")
+        other = http.client.HTTPSConnection(self.url[8:], timeout=20, context=ssl._create_unverified_context())
+        other.request("POST", "/login", urllib.parse.urlencode({"user": "guest", "password": stack.PASSWORD}),
+                      {"Content-Type": "application/x-www-form-urlencoded"})
+        answer = other.getresponse()
+        cookie = {"Cookie": answer.getheader("Set-Cookie").split(";")[0]}
+        answer.read()
+
+        def status(path):
+            other.request("GET", path, headers=cookie)
+            got = other.getresponse()
+            got.read()
+            return got.status
+        check(status("/api/links") == 200 and status("/admin") == 403, "what a viewer gets")
+        self.b.go(self.url + "/login")
+        self.b.type("#user", "chief")
+        self.b.type("#password", stack.PASSWORD)
+        self.b.click("button[type=submit]")
+        self.b.wait("return document.getElementById('nav-admin')", "the page to be offered to an administrator")
+        self.b.click("#nav-admin")
+        self.b.wait("return document.querySelector('#admin-users tbody')", "the users")
+        check({name for name, _ in stack.USERS} <= set(self.text("#admin-users").split()), self.text("#admin-users"))
+        check("本会话" in self.text("#admin-sessions") and "甲云" in self.text("#admin-users"), self.text("#main"))
+        self.b.click("[aria-label='强制退出 guest']")
+        self.b.wait("return !document.querySelector(\"[aria-label='强制退出 guest']\")", "the guest to be gone")
+        check(status("/api/links") == 401, "the guest is still in")
+        self.no_markup("admin")
+        said = self.b.console()
+        check(not said, "the console says: " + "; ".join(said[:5]))
 
 
 # What needs no alertd is not tried once more on a stack that has one.

@@ -255,6 +255,44 @@ START_TEST(marks_are_told_apart)
 }
 END_TEST
 
+/* Red, green, blue and opacity of an area, 0 to 255. */
+static void
+colour(const struct graph_args *a, const char *area, unsigned v[4])
+{
+	v[3] = 255;
+	for (int i = 0; i < a->argc; i++)
+		if (strncmp(a->argv[i], area, strlen(area)) == 0) {
+			ck_assert_int_ge(sscanf(a->argv[i] + strlen(area), "%2x%2x%2x%2x", &v[0], &v[1], &v[2], &v[3]), 3);
+			return;
+		}
+	ck_abort_msg("no area %s", area);
+}
+
+/* A time without data stays apart from one in which all was lost, also while a mark lies over it. */
+START_TEST(marked_gaps_are_no_loss)
+{
+	for (int dark = 0; dark < 2; dark++) {
+		struct graph_request q = good(GRAPH_RTT);
+		unsigned gap[4], lost[4], mark[4], apart = 0;
+		struct graph_args a;
+
+		q.theme = dark ? GRAPH_DARK : GRAPH_LIGHT;
+		graph_mark(&q, MARK_INCIDENT, NOW - 900, NOW - 600);
+		ck_assert_int_eq(graph_build(&q, &a), 0);
+		colour(&a, "AREA:gap#", gap);
+		colour(&a, "AREA:lost#", lost);
+		colour(&a, "AREA:mark2#", mark);
+		for (int k = 0; k < 3; k++) {
+			unsigned over = (gap[k] * (255 - mark[3]) + mark[k] * mark[3]) / 255;
+
+			apart += over > lost[k] ? over - lost[k] : lost[k] - over;
+		}
+		ck_assert_uint_gt(apart, 80);
+		graph_args_free(&a);
+	}
+}
+END_TEST
+
 /* The week before stands behind, moved by a week and named. */
 START_TEST(compares_with_the_week_before)
 {
@@ -477,6 +515,7 @@ main(void)
 	tcase_add_test(t, tracks_fit_their_way);
 	tcase_add_test(t, gap_is_not_loss_and_not_the_future);
 	tcase_add_test(t, marks_are_told_apart);
+	tcase_add_test(t, marked_gaps_are_no_loss);
 	tcase_add_test(t, compares_with_the_week_before);
 	tcase_add_test(t, a_picture_says_its_time);
 	tcase_add_test(t, fetch_is_checked);

@@ -7,6 +7,7 @@
 #include <signal.h>
 
 #include "collector/journal_tool.h"
+#include "common/frame.h"
 #include "tests/unit/collector/peer.h"
 
 static char *dir, *jdir, *out_path;
@@ -214,6 +215,97 @@ START_TEST(samples_come_out)
 }
 END_TEST
 
+/* Appends a message of the journal that holds no samples of its own. */
+static void
+append_message(uint16_t type, const ProtobufCMessage *m)
+{
+	struct journal_recovery rec;
+	struct journal *j;
+	struct disk *disk;
+	size_t n = protobuf_c_message_get_packed_size(m);
+	uint8_t *p = xmalloc(n + 1);
+
+	protobuf_c_message_pack(m, p);
+	ck_assert_int_eq(disk_open_real(jdir, &disk), 0);
+	ck_assert_int_eq(journal_open(&j, disk, NULL, &rec), 0);
+	ck_assert_int_eq(journal_append(j, type, (struct wall){ T0 }, p, n, NULL), 0);
+	ck_assert_int_eq(journal_sync(j), 0);
+	journal_close(j);
+	disk->ops->close(disk);
+	free(p);
+}
+
+static void
+append_events(void)
+{
+	Linkwatch__Pb__Session up = LINKWATCH__PB__SESSION__INIT;
+	Linkwatch__Pb__Refused stranger = LINKWATCH__PB__REFUSED__INIT, late = LINKWATCH__PB__REFUSED__INIT;
+	size_t n;
+	uint8_t *p = test_batch(&(struct test_batch){ .seq = 9 }, &n);
+
+	up.agent = "a1";
+	up.at_ns = T0;
+	up.up = true;
+	up.address = "192.0.2.7:4000";
+	append_message(JREC_SESSION, &up.base);
+	stranger.peer = "192.0.2.66";
+	stranger.at_ns = T0 + NS_PER_S;
+	stranger.code = REFUSE_UNKNOWN_PEER;
+	stranger.reason = "=cmd|\"x\"\n";
+	stranger.count = 7;
+	append_message(JREC_REFUSED, &stranger.base);
+	late.peer = "a1";
+	late.at_ns = T0 + 2 * NS_PER_S;
+	late.code = REFUSE_TIME;
+	late.reason = "of next year";
+	late.samples = 1;
+	late.count = 1;
+	late.batch = (ProtobufCBinaryData){ .len = n, .data = p };
+	append_message(JREC_REFUSED, &late.base);
+	free(p);
+}
+
+/* What was lost, who came, what was turned away, and the samples of a batch that only its times had refused. */
+START_TEST(events_come_out)
+{
+	char *text;
+
+	append_as("a1", &(struct test_batch){ .seq = 9, .gap_first = 7, .gap_last = 8 });
+	append_events();
+	text = run(jdir, "export --what events --link all", 3);		/* record 7 again */
+	ck_assert_ptr_nonnull(strstr(text, "type,agent,at,at_ns,from_ns,to_ns,samples,count,what,reason\n"));
+	ck_assert_ptr_nonnull(strstr(text, "gap,\"a1\","));
+	ck_assert_ptr_nonnull(strstr(text, ",1768000000000000000,1768000001000000000,1,,,\"spool full\"\n"));
+	ck_assert_ptr_nonnull(strstr(text, "session,\"a1\",2026-01-10T07:06:40.000000000+08:00,1768000000000000000,,,,,up,"
+	    "\"192.0.2.7:4000\"\n"));
+	ck_assert_ptr_nonnull(strstr(text, "refused,\"192.0.2.66\","));
+	ck_assert_ptr_nonnull(strstr(text, ",7,unknown-peer,\"'=cmd|\"\"x\"\""));
+	ck_assert_ptr_nonnull(strstr(text, ",1,1,time,\"of next year\"\n"));
+	ck_assert_uint_eq(lines(text), 6);
+	free(text);
+	text = run(jdir, "export --what events --format json --agent a1 --from 1768000000 --to 1768000001", 3);
+	ck_assert_ptr_nonnull(strstr(text, "{\"type\":\"session\",\"agent\":\"a1\","));
+	ck_assert_ptr_null(strstr(text, "192.0.2.66"));
+	ck_assert_ptr_null(strstr(text, "next year"));
+	free(text);
+	text = run(jdir, "export --what events --link a2/gw", 3);	/* the heading alone */
+	ck_assert_uint_eq(lines(text), 2);
+	free(text);
+	text = run(jdir, "export --what refused --agent a1 --format json", 0);
+	ck_assert_uint_eq(lines(text), 1);
+	ck_assert_ptr_nonnull(strstr(text, "\"rtt_ns\":[1234500]"));
+	free(text);
+	text = run(jdir, "export --what refused --agent a1 --to 1768000001", 0);
+	ck_assert_uint_eq(lines(text), 1);
+	free(text);
+	append_message(JREC_REFUSED, &(Linkwatch__Pb__Refused){ PROTOBUF_C_MESSAGE_INIT(&linkwatch__pb__refused__descriptor),
+	    .peer = "a1", .reason = "r", .at_ns = T0, .batch = { .len = 1, .data = (uint8_t *)"\xff" } }.base);
+	expect("export --what refused --agent a1", 3, "holds no sound event");
+	expect("export --what nothing --agent a1", 2, "neither samples");
+	expect("export --agent ../x", 2, "no id");
+}
+END_TEST
+
 START_TEST(wrong_words)
 {
 	static const char *const bad[] = { "", "help", "verify more", "export", "export --link a1", "export a1/gw",
@@ -353,6 +445,7 @@ main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_sound_journal);
 	tcase_add_test(t, samples_come_out);
+	tcase_add_test(t, events_come_out);
 	tcase_add_test(t, heads);
 	tcase_add_test(t, no_formula_comes_out);
 	tcase_add_test(t, output_fails);
