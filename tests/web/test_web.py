@@ -339,7 +339,7 @@ class Tests:
                         self.wait_graphs()
                     self.shot("%s-%s-%s" % (name, lang, theme), ".webp")
                 bare = self.b.run("return [...document.querySelectorAll('main [data-state]')].filter(e => e.offsetParent !== null"
-                                  " && !e.innerText.trim() && !e.ariaLabel).length")
+                                  " && !e.textContent.trim() && !e.ariaLabel).length")
                 check(bare == 0, "%s: %d states without a word or shape" % (name, bare))
                 self.no_markup(name)
         self.b.run("document.cookie = 'lw_lang=zh; Path=/; SameSite=Strict; Secure'")

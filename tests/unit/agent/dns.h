@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <check.h>
+#include <errno.h>
 #include <event2/event.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -245,11 +246,21 @@ dns_begin_at(struct dns *d, struct event_base *base, const char *address, int po
 	socklen_t len = sizeof a;
 
 	ck_assert_int_eq(inet_pton(AF_INET, address, &a.sin_addr), 1);
-	*d = (struct dns){ .tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
-		.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) };
-	ck_assert_int_eq(bind(d->fd, (struct sockaddr *)&a, len), 0);
-	ck_assert_int_eq(getsockname(d->fd, (struct sockaddr *)&a, &len), 0);
-	ck_assert_int_eq(bind(d->tcp, (struct sockaddr *)&a, len), 0);
+	/* A port that is free for one protocol may be taken for the other: then another one. */
+	for (int tries = 0;; tries++) {
+		*d = (struct dns){ .tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0),
+			.fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) };
+		ck_assert_int_eq(setsockopt(d->tcp, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int)), 0);
+		a.sin_port = htons((uint16_t)port);
+		ck_assert_int_eq(bind(d->fd, (struct sockaddr *)&a, len), 0);
+		ck_assert_int_eq(getsockname(d->fd, (struct sockaddr *)&a, &len), 0);
+		if (bind(d->tcp, (struct sockaddr *)&a, len) == 0)
+			break;
+		ck_assert_msg(errno == EADDRINUSE && port == 0 && tries < 50, "TCP port %d: %s", ntohs(a.sin_port),
+		    strerror(errno));
+		close(d->fd);
+		close(d->tcp);
+	}
 	ck_assert_int_eq(listen(d->tcp, 5), 0);
 	snprintf(d->address, sizeof d->address, "%s:%d", address, ntohs(a.sin_port));
 	d->event = event_new(base, d->fd, EV_READ | EV_PERSIST, dns_on_udp, d);
