@@ -50,6 +50,18 @@ finish(struct batch_builder *bb, uint64_t seq)
 
 /* ----------------------------------------------------------- building, walking */
 
+/* Not as bytes: there is padding. */
+static void
+same_values(const struct sample *a, const struct sample *b)
+{
+	ck_assert_uint_eq(a->values, b->values);
+	for (uint32_t i = 0; i < a->values; i++) {
+		ck_assert_uint_eq(a->value[i].role, b->value[i].role);
+		ck_assert(a->value[i].value == b->value[i].value);
+		ck_assert_uint_eq(a->value[i].raw, b->value[i].raw);
+	}
+}
+
 /* P14. */
 START_TEST(round_trip)
 {
@@ -102,8 +114,7 @@ START_TEST(round_trip)
 			    memcmp(s.rtt_100ns, rtt[i], 4 * s.rtt_count) == 0);
 			ck_assert_uint_eq(s.causes, in[i].causes);
 			ck_assert_int_eq(memcmp(s.cause, in[i].cause, sizeof s.cause), 0);
-			ck_assert_uint_eq(s.values, in[i].values);
-			ck_assert_int_eq(memcmp(s.value, in[i].value, sizeof s.value), 0);
+			same_values(&s, &in[i]);
 		}
 		ck_assert(!batch_cursor_next(&c, &s));
 		linkwatch__pb__batch__free_unpacked(b, NULL);
