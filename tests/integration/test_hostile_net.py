@@ -17,7 +17,7 @@ from lab import HOST, Stack, assert_whole, main, sh, test, wait_for
 from netns import echo, ip4, socket_in
 from truth import address, by_link, more, said
 
-NOT_OBSERVED, SOCKET_DROPS = 2, 4
+LATE, NOT_OBSERVED, SOCKET_DROPS = 1, 2, 4
 TIMEOUT = 400
 STOP = 10                       # seconds
 KINDS = ('source', 'id', 'seq', 'cookie', 'short', 'long', 'sum')
@@ -193,9 +193,14 @@ def stop_for_a_while(stack):
     time.sleep(STOP)                    # the length of the stop is what is tested
     stack.agents['a1'].send(signal.SIGCONT)
     end = time.time_ns()
-    wait_for(lambda: all(s[-1]['start_ns'] > end + 2_000_000_000 for s in by_link(stack).values()), 30,
-             'steps after the stop', step=0.5)
+    wait_for(lambda: all(len(whole(mine, end)) >= 2 for mine in by_link(stack).values()), 30,
+             'two whole steps of each link after the stop', step=0.5)
     return begin, end
+
+
+def whole(samples, since):
+    """Those since then of which every request left and was answered."""
+    return [s for s in samples if s['start_ns'] > since and len(s['rtt_100ns']) == s['sent'] > 0]
 
 
 def check_stop(samples, begin, end):
@@ -204,8 +209,10 @@ def check_stop(samples, begin, end):
         no_loss(s for s in mine if s['start_ns'] > begin - 1_000_000_000)
         inside = [s for s in mine if begin < s['start_ns'] < end - 1_000_000_000]
         assert len(inside) >= STOP - 2 and all(s['flags'] & NOT_OBSERVED for s in inside), f'{link}: {inside[:3]}'
-        after = [s for s in mine if s['start_ns'] > end]
-        assert len(after) >= 2 and all(len(s['rtt_100ns']) == s['sent'] > 0 for s in after), f'{link}: {after[:3]}'
+        # a busy machine may let it wait for a processor: those steps say so too
+        good = whole(mine, end)
+        bad = [s for s in mine if s['start_ns'] > end and s not in good and not s['flags'] & LATE]
+        assert len(good) >= 2 and not bad, f'{link}: {len(good)} whole, {bad[:3]}'
 
 
 @test
