@@ -129,7 +129,7 @@ $(BENCH_PROGRAMS): $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/lib
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_agent) $(LIBS_bench_$*) $(LIBS_common)
 $(BENCH_STORE): $(BUILD)/tests/bench/store.o $(BUILD)/libcollector.a $(BUILD)/libcommon.a
 	$(CC) $(LDFLAGS) -o $@ $^ $(LIBS_collector) $(LIBS_common)
-bench-build: $(BENCH_BARE) $(BENCH_STORE) $(BENCH_PROGRAMS) $(IMPAIR) $(JOURNAL_DUMP) $(LOADGEN) $(POWERCUT) programs
+bench-build: $(BENCH_BARE) $(BENCH_STORE) $(BENCH_PROGRAMS) $(IMPAIR) $(JOURNAL_DUMP) $(LOADGEN) $(POWERCUT) $(FIXTURE) programs
 bench-agent bench-collector: bench-%:
 	@conf/deps run bench
 	@$(MAKE) -j$$(nproc) bench-build
