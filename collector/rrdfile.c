@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,17 +19,6 @@
 #define OPEN_FLAGS (O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
 #define FILE_MAX (INT64_C(1) << 30)	/* that one whole file may have when it is moved */
 #define CHUNK (64 * 1024)
-
-static int __attribute__((format(printf, 4, 5)))
-say(char *why, size_t n, int r, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(why, n, fmt, ap);
-	va_end(ap);
-	return r;
-}
 
 static int
 put_all(int fd, const void *data, size_t n, int64_t off)
@@ -77,12 +65,12 @@ open_plain(const char *path, int how, struct stat *st, char *why, size_t n)
 
 	if (fd < 0) {
 		r = errno == ELOOP || errno == EISDIR || errno == ENXIO ? -EBADMSG : -errno;
-		return say(why, n, r, "%s", r == -EBADMSG ? "no plain file" : strerror(errno));
+		return rrd_say(why, n, r, "%s", r == -EBADMSG ? "no plain file" : strerror(errno));
 	}
 	if (fstat(fd, st) != 0)
-		r = say(why, n, -errno, "%s", strerror(errno));
+		r = rrd_say(why, n, -errno, "%s", strerror(errno));
 	else
-		r = S_ISREG(st->st_mode) ? 0 : say(why, n, -EBADMSG, "no plain file");
+		r = S_ISREG(st->st_mode) ? 0 : rrd_say(why, n, -EBADMSG, "no plain file");
 	if (r != 0)
 		close(fd);
 	return r != 0 ? r : fd;
@@ -96,7 +84,7 @@ read_head(int fd, const struct stat *st, uint8_t *p, const struct series_def *d,
 	ssize_t got = get_all(fd, p, rrdimage_head(d));
 
 	if (got < 0)
-		return say(why, n, (int)got, "%s", strerror((int)-got));
+		return rrd_say(why, n, (int)got, "%s", strerror((int)-got));
 	return rrdimage_check(p, (size_t)got, st->st_size, d, now, last, why, n);
 }
 
@@ -131,7 +119,7 @@ rrdfile_check_any(const char *path, int64_t now, char *why, size_t n)
 		return fd;
 	head = xmalloc(RRDIMAGE_HEAD_MAX);
 	got = get_all(fd, head, RRDIMAGE_HEAD_MAX);
-	r = got < 0 ? say(why, n, (int)got, "%s", strerror((int)-got)) :
+	r = got < 0 ? rrd_say(why, n, (int)got, "%s", strerror((int)-got)) :
 	    rrdimage_layout(head, (size_t)got, &d, why, n);
 	if (r == 0)
 		r = rrdimage_check(head, (size_t)got, st.st_size, &d, now, &last, why, n);
@@ -151,7 +139,7 @@ begin_new(const char *path, char **name, char *why, size_t n)
 	*name = xasprintf("%s.new", path);
 	unlink(*name);			/* of a process that was killed in the midst of it */
 	fd = open(*name, O_WRONLY | O_CREAT | O_EXCL | OPEN_FLAGS, 0600);
-	return fd >= 0 ? fd : say(why, n, -errno, "%s: %s", *name, strerror(errno));
+	return fd >= 0 ? fd : rrd_say(why, n, -errno, "%s: %s", *name, strerror(errno));
 }
 
 /* Renames it to path when r is 0, else takes it away. Frees name; fd < 0: there is none. */
@@ -163,11 +151,11 @@ end_new(const char *path, char *name, int fd, int r, char *why, size_t n)
 		return fd;
 	}
 	if (r != 0)
-		say(why, n, r, "create: %s", strerror(-r));
+		rrd_say(why, n, r, "create: %s", strerror(-r));
 	if (close(fd) != 0 && r == 0)
-		r = say(why, n, -errno, "create: %s", strerror(errno));
+		r = rrd_say(why, n, -errno, "create: %s", strerror(errno));
 	if (r == 0 && rename(name, path) != 0)
-		r = say(why, n, -errno, "rename: %s", strerror(errno));
+		r = rrd_say(why, n, -errno, "rename: %s", strerror(errno));
 	if (r != 0)
 		unlink(name);
 	free(name);
@@ -214,12 +202,12 @@ read_whole(const char *path, uint8_t **image, struct series_def *d, int64_t now,
 	if (fd < 0)
 		return fd;
 	if (st.st_size > FILE_MAX) {
-		r = say(why, n, -EBADMSG, "%jd bytes are too many", (intmax_t)st.st_size);
+		r = rrd_say(why, n, -EBADMSG, "%jd bytes are too many", (intmax_t)st.st_size);
 		goto out;
 	}
 	*image = xmalloc((size_t)st.st_size + 1);
 	got = get_all(fd, *image, (size_t)st.st_size);
-	r = got < 0 ? say(why, n, (int)got, "%s", strerror((int)-got)) :
+	r = got < 0 ? rrd_say(why, n, (int)got, "%s", strerror((int)-got)) :
 	    rrdimage_layout(*image, (size_t)got, d, why, n);
 	if (r == 0)
 		r = rrdimage_check(*image, (size_t)got, got, d, now, last, why, n);
@@ -282,15 +270,15 @@ write_rows(int fd, const struct stat *st, uint8_t *head, const struct series_def
 	for (a->late = 0; rows.n > 0 && rows.t[0] <= a->last; a->late++)
 		rows.t++, rows.v += d->ds_n, rows.n--;
 	if (a->last < a->written)
-		return say(why, n, -EBADMSG, "another file lies there: it ends at %" PRId64 ", not %" PRId64, a->last,
+		return rrd_say(why, n, -EBADMSG, "another file lies there: it ends at %" PRId64 ", not %" PRId64, a->last,
 		    a->written);
 	if (a->late > 0 && a->repeat_is_stale)
-		return say(why, n, -ERANGE, "it holds rows up to %" PRId64 " already", a->last);
+		return rrd_say(why, n, -ERANGE, "it holds rows up to %" PRId64 " already", a->last);
 	if (rows.n == 0)
 		return 0;
 	r = rrdimage_feed(head, d, &rows, &f.sink);
 	if (r != 0)
-		return say(why, n, r, "a row is off the grid");
+		return rrd_say(why, n, r, "a row is off the grid");
 	r = f.error;
 	if (r == 0) {
 		if (a->note != NULL)
@@ -299,7 +287,7 @@ write_rows(int fd, const struct stat *st, uint8_t *head, const struct series_def
 		if (a->note != NULL && r == 0)
 			a->note->head(a->note, 0, NULL, 0);
 	}
-	return r == 0 ? 0 : say(why, n, r, "write: %s", strerror(-r));
+	return r == 0 ? 0 : rrd_say(why, n, r, "write: %s", strerror(-r));
 }
 
 int
@@ -314,8 +302,8 @@ rrdfile_append(const char *path, const struct series_def *d, struct rrd_append *
 		return fd;
 	head = xmalloc(rrdimage_head(d));
 	if (fcntl(fd, F_SETLK, &lock) != 0)
-		r = errno == EACCES || errno == EAGAIN ? say(why, n, -EAGAIN, "locked by another process") :
-		    say(why, n, -errno, "lock: %s", strerror(errno));
+		r = errno == EACCES || errno == EAGAIN ? rrd_say(why, n, -EAGAIN, "locked by another process") :
+		    rrd_say(why, n, -errno, "lock: %s", strerror(errno));
 	else
 		r = read_head(fd, &st, head, d, a->now, &a->last, why, n);
 	if (r == 0)
@@ -355,7 +343,7 @@ rrdfile_update(const char *path, const struct series_def *d, const struct rrd_ro
 	}
 	r = rrdfile_append(path, d, &a, why, n);
 	if (r == 0 && a.late > 0)
-		r = say(why, n, -EINVAL, "rows are not later than the last, %" PRId64, a.last);
+		r = rrd_say(why, n, -EINVAL, "rows are not later than the last, %" PRId64, a.last);
 	free(v);
 	free(t);
 	return r;

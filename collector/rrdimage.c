@@ -53,8 +53,8 @@
 
 static const char *const cfs[] = { "AVERAGE", "MIN", "MAX" };
 
-static int __attribute__((format(printf, 4, 5)))
-say(char *why, size_t n, int r, const char *fmt, ...)
+int
+rrd_say(char *why, size_t n, int r, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -234,11 +234,11 @@ static int
 check_magic(const uint8_t *p, size_t len, char *why, size_t n)
 {
 	if (len < HEAD)
-		return say(why, n, -EBADMSG, "%zu bytes are too short for a header", len);
+		return rrd_say(why, n, -EBADMSG, "%zu bytes are too short for a header", len);
 	if (memcmp(p, "RRD\0" "000", 7) != 0 || p[7] < '3' || p[7] > '5' || p[8] != 0)
-		return say(why, n, -EBADMSG, "no RRD file of a version that we know");
+		return rrd_say(why, n, -EBADMSG, "no RRD file of a version that we know");
 	if (!same_real(real(p, 16), COOKIE))
-		return say(why, n, -EBADMSG, "written by another kind of machine");
+		return rrd_say(why, n, -EBADMSG, "written by another kind of machine");
 	return 0;
 }
 
@@ -249,9 +249,9 @@ layout_ds(const uint8_t *p, struct series_def *d, char *why, size_t n)
 		const uint8_t *ds = p + HEAD + i * DS;
 
 		if (memchr(ds, '\0', 20) == NULL || ds[0] == '\0' || memcmp(ds + 20, "GAUGE", 6) != 0)
-			return say(why, n, -EBADMSG, "data source %zu is no gauge", i);
+			return rrd_say(why, n, -EBADMSG, "data source %zu is no gauge", i);
 		if (ds[strspn((const char *)ds, NAME_LETTERS)] != '\0')
-			return say(why, n, -EBADMSG, "data source %zu has no proper name", i);
+			return rrd_say(why, n, -EBADMSG, "data source %zu has no proper name", i);
 		memcpy(d->ds[i].name, ds, 20);
 		d->ds[i].min = real(ds, 48);
 		d->ds[i].max = real(ds, 56);
@@ -272,7 +272,7 @@ layout_rra(const uint8_t *p, struct series_def *d, char *why, size_t n)
 				d->rra[i].cf = cfs[k];
 		if (d->rra[i].cf == NULL || rows == 0 || rows > UINT32_MAX / 1024 || pdp == 0 ||
 		    pdp > 86400 * 366)
-			return say(why, n, -EBADMSG, "archive %zu is none of ours", i);
+			return rrd_say(why, n, -EBADMSG, "archive %zu is none of ours", i);
 		d->rra[i].rows = (uint32_t)rows;
 		d->rra[i].pdp = (uint32_t)pdp;
 	}
@@ -292,13 +292,13 @@ rrdimage_layout(const uint8_t *p, size_t len, struct series_def *d, char *why, s
 	rra = word(p, 32);
 	step = word(p, 40);
 	if (ds == 0 || ds > SERIES_DS_MAX || rra == 0 || rra > SERIES_RRA_MAX || step == 0 || step > 3600)
-		return say(why, n, -EBADMSG, "%" PRIu64 " data sources, %" PRIu64 " archives, step %" PRIu64
+		return rrd_say(why, n, -EBADMSG, "%" PRIu64 " data sources, %" PRIu64 " archives, step %" PRIu64
 		    " s: none of ours", ds, rra, step);
 	d->ds_n = (size_t)ds;
 	d->rra_n = (size_t)rra;
 	d->step_s = (uint32_t)step;
 	if (len < rrdimage_head(d))
-		return say(why, n, -EBADMSG, "%zu bytes are too short for its header", len);
+		return rrd_say(why, n, -EBADMSG, "%zu bytes are too short for its header", len);
 	r = layout_ds(p, d, why, n);
 	return r != 0 ? r : layout_rra(p, d, why, n);
 }
@@ -308,7 +308,7 @@ static int
 check_layout(const uint8_t *p, const struct series_def *d, char *why, size_t n)
 {
 	if (word(p, 24) != d->ds_n || word(p, 32) != d->rra_n || word(p, 40) != d->step_s)
-		return say(why, n, -ESTALE, "step %" PRIu64 " s, %" PRIu64 " data sources, %" PRIu64
+		return rrd_say(why, n, -ESTALE, "step %" PRIu64 " s, %" PRIu64 " data sources, %" PRIu64
 		    " archives; wanted %u, %zu, %zu", word(p, 40), word(p, 24), word(p, 32), d->step_s,
 		    d->ds_n, d->rra_n);
 	for (size_t i = 0; i < d->ds_n; i++) {
@@ -317,14 +317,14 @@ check_layout(const uint8_t *p, const struct series_def *d, char *why, size_t n)
 		if (strncmp((const char *)ds, d->ds[i].name, 20) != 0 ||
 		    strncmp((const char *)ds + 20, "GAUGE", 20) != 0 || word(ds, 40) != d->heartbeat_s ||
 		    !same_real(real(ds, 48), d->ds[i].min) || !same_real(real(ds, 56), d->ds[i].max))
-			return say(why, n, -ESTALE, "data source %zu is not %s", i, d->ds[i].name);
+			return rrd_say(why, n, -ESTALE, "data source %zu is not %s", i, d->ds[i].name);
 	}
 	for (size_t i = 0; i < d->rra_n; i++) {
 		const uint8_t *rra = p + HEAD + d->ds_n * DS + i * RRA;
 
 		if (strncmp((const char *)rra, d->rra[i].cf, 20) != 0 || word(rra, 24) != d->rra[i].rows ||
 		    word(rra, 32) != d->rra[i].pdp)
-			return say(why, n, -ESTALE, "archive %zu is not %s of %u steps, %u rows", i,
+			return rrd_say(why, n, -ESTALE, "archive %zu is not %s of %u steps, %u rows", i,
 			    d->rra[i].cf, d->rra[i].pdp, d->rra[i].rows);
 	}
 	return 0;
@@ -338,20 +338,20 @@ check_live(const uint8_t *p, const struct series_def *d, int64_t now, int64_t *l
 
 	*last = (int64_t)word(p, live);
 	if (word(p, live + 8) >= 1000000)
-		return say(why, n, -EBADMSG, "last update has %" PRIu64 " microseconds", word(p, live + 8));
+		return rrd_say(why, n, -EBADMSG, "last update has %" PRIu64 " microseconds", word(p, live + 8));
 	if (*last < 0 || *last > now + DAY_S)
-		return say(why, n, -EBADMSG, "last update %" PRId64 " lies in the future", *last);
+		return rrd_say(why, n, -EBADMSG, "last update %" PRId64 " lies in the future", *last);
 	if (*last % d->step_s != 0)
-		return say(why, n, -EBADMSG, "last update %" PRId64 " is not on the grid", *last);
+		return rrd_say(why, n, -EBADMSG, "last update %" PRId64 " is not on the grid", *last);
 	for (size_t i = 0; i < d->ds_n; i++)
 		if (memchr(p + pdp_at(d, i), '\0', 30) == NULL || word(p, pdp_at(d, i) + 32) > d->step_s)
-			return say(why, n, -EBADMSG, "state of data source %s is damaged", d->ds[i].name);
+			return rrd_say(why, n, -EBADMSG, "state of data source %s is damaged", d->ds[i].name);
 	for (size_t i = 0; i < d->rra_n; i++) {
 		for (size_t k = 0; k < d->ds_n; k++)
 			if (word(p, cdp_at(d, i, k) + CDP_UNKNOWN) > d->rra[i].pdp)
-				return say(why, n, -EBADMSG, "state of archive %zu is damaged", i);
+				return rrd_say(why, n, -EBADMSG, "state of archive %zu is damaged", i);
 		if (word(p, ptr_at(d, i)) >= d->rra[i].rows)
-			return say(why, n, -EBADMSG, "row pointer of archive %zu is out of range", i);
+			return rrd_say(why, n, -EBADMSG, "row pointer of archive %zu is out of range", i);
 	}
 	return 0;
 }
@@ -364,7 +364,7 @@ check_seal(const uint8_t *p, const struct series_def *d, char *why, size_t n)
 	if (memcmp(p + SEAL_AT, none, SEAL_LEN) == 0)
 		return 0;
 	if (memcmp(p + SEAL_AT, SEAL, 8) != 0 || word(p, SEAL_AT + 8) != crc_of(p, d))
-		return say(why, n, -EBADMSG, "its checksum is wrong: damaged, or changed by another program");
+		return rrd_say(why, n, -EBADMSG, "its checksum is wrong: damaged, or changed by another program");
 	return 0;
 }
 
@@ -378,7 +378,7 @@ rrdimage_check(const uint8_t *p, size_t len, int64_t size, const struct series_d
 	if (r == 0 && len >= rrdimage_head(d))
 		r = check_layout(p, d, why, n);
 	if (r == 0 && (size != rrdimage_size(d) || len < rrdimage_head(d)))
-		r = say(why, n, -EBADMSG, "%" PRId64 " bytes long, must be %" PRId64, size, rrdimage_size(d));
+		r = rrd_say(why, n, -EBADMSG, "%" PRId64 " bytes long, must be %" PRId64, size, rrdimage_size(d));
 	if (r == 0)
 		r = check_live(p, d, now, last, why, n);
 	return r == 0 ? check_seal(p, d, why, n) : r;

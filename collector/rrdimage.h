@@ -40,6 +40,8 @@ uint64_t rrdimage_pointer(const uint8_t *head, const struct series_def *, size_t
 
 /* The head of a file whose rows are all unknown and whose first may be later than last. */
 void rrdimage_init(uint8_t *head, const struct series_def *, int64_t last);
+/* Writes the line into why (n bytes, cut) and gives r back. */
+int rrd_say(char *why, size_t n, int r, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /*
  * What layout this head has, into *def: names, limits, archives.  -EBADMSG: none that we would make
  * (another machine's, counters, more than SERIES_DS_MAX sources ...); why gets a line.
